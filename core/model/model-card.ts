@@ -1,0 +1,35 @@
+import { z } from "zod";
+import { modelHashSchema } from "../ids.ts";
+
+/** The name consumers ask for: lower case, as in `smollm2-135m-instruct`. `@` is kept for `name@hash`. */
+export const modelNameSchema = z
+  .string()
+  .regex(/^[a-z0-9][a-z0-9._-]{0,95}$/, "use lower-case letters, digits, dots, dashes and underscores")
+  .brand<"ModelName">();
+export type ModelName = z.infer<typeof modelNameSchema>;
+
+/** What a model file can be asked for. */
+export const modelKindSchema = z.enum(["chat", "embedding"]);
+export type ModelKind = z.infer<typeof modelKindSchema>;
+
+/** A model file as a node advertises it: read from the file itself, measured where it is a speed. */
+export const modelCardSchema = z.strictObject({
+  name: modelNameSchema,
+  fileSha256: modelHashSchema,
+  kind: modelKindSchema,
+  /** Size of the file. */
+  sizeBytes: z.int().positive(),
+  /** `general.file_type` of the GGUF in llama.cpp's words, as `Q4_1`. */
+  quantization: z.string().min(1).max(32),
+  /** `general.architecture` of the GGUF, as `llama`. */
+  architecture: z.string().min(1).max(64),
+  /** The longest prompt plus answer this node serves, which may be less than the model was trained for. */
+  contextTokens: z.int().positive(),
+  /** Length of an embedding; absent for chat models. */
+  dimensions: z.int().positive().optional(),
+  /** Tasks of this model that the node runs at once. */
+  slots: z.int().positive(),
+  /** Decode speed of one stream measured at start; for embeddings, texts' tokens per second. */
+  tokensPerSecond: z.number().nonnegative(),
+});
+export type ModelCard = z.infer<typeof modelCardSchema>;

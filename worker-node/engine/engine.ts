@@ -1,0 +1,57 @@
+import type { ChatInput, EmbedInput } from "../../core/wire/task-input.ts";
+
+/** A piece of an answer: the token ids chosen and the text they complete (which may be empty: half a character). */
+export interface ChatPiece {
+  tokenIds: readonly number[];
+  text: string;
+}
+
+export type ChatOutcome = {
+  finishReason: "stop" | "length" | "cancelled";
+  promptTokens: number;
+  /** Tokens generated, the end-of-turn token left out: the number of ids in all pieces. */
+  completionTokens: number;
+};
+
+/** The prompt cannot be read by this model; nothing was run. */
+export interface ContextOverflow {
+  kind: "context_overflow";
+  promptTokens: number;
+  contextTokens: number;
+  /** Which of several inputs overflows (embeddings), counted from 0. */
+  inputIndex: number;
+}
+
+/** A prompt that fits, rendered and tokenised, not yet run. */
+export interface PreparedChat {
+  kind: "prepared";
+  promptTokens: number;
+  /**
+   * Runs it. `onPiece` is called in order as tokens come. Resolves once the engine holds nothing of it any more;
+   * aborting `signal` ends it with `cancelled` and what came until then.
+   */
+  run(options: { onPiece: (piece: ChatPiece) => void; signal: AbortSignal }): Promise<ChatOutcome>;
+}
+
+export interface PreparedEmbedding {
+  kind: "prepared";
+  promptTokens: number;
+  /** One unit-length vector for each input, in order. Aborting `signal` stops between inputs; the promise then rejects with its reason. */
+  run(options: { onVector: (index: number, vector: Float32Array) => void; signal: AbortSignal }): Promise<void>;
+}
+
+/** One loaded model file. All engines pass one conformance suite (`engine-conformance.ts`). */
+export interface Engine {
+  readonly kind: "chat" | "embedding";
+  /** Longest prompt plus answer, in tokens. */
+  readonly contextTokens: number;
+  /** Length of a vector; `undefined` for chat models. */
+  readonly dimensions: number | undefined;
+  /** Renders with the model's own chat template and counts; throws only on broken invariants. */
+  prepareChat(input: ChatInput): Promise<PreparedChat | ContextOverflow>;
+  prepareEmbedding(input: EmbedInput): Promise<PreparedEmbedding | ContextOverflow>;
+  /** Decode speed of one stream in tokens per second, measured now by a short run. For embeddings, input tokens per second. */
+  measureTokensPerSecond(): Promise<number>;
+  /** Waits for what runs, then frees the model. */
+  dispose(): Promise<void>;
+}
