@@ -57,7 +57,10 @@ function helloBytes({ nodeId, nonce, host }: HelloClaim): Uint8Array<ArrayBuffer
   return new TextEncoder().encode(["cortensor-edge hello 1", host, nodeId, nonce].join("\n"));
 }
 
-async function exported(format: "raw" | "pkcs8", key: Parameters<typeof crypto.subtle.exportKey>[1]): Promise<Uint8Array> {
+async function exported(
+  format: "raw" | "pkcs8",
+  key: Parameters<typeof crypto.subtle.exportKey>[1],
+): Promise<Uint8Array> {
   const bytes = await crypto.subtle.exportKey(format, key);
   if (!(bytes instanceof ArrayBuffer)) throw new Error(`A key exported as ${format} was not bytes`);
   return new Uint8Array(bytes);
