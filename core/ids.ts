@@ -18,7 +18,7 @@ export const inviteIdSchema = prefixedId("invite", "InviteId");
 /** Stands in keys and invites (`sk-<account>-<secret>`), so it has no separator of its own. */
 export const accountIdSchema = z
   .string()
-  .regex(/^[0-9a-z]{4,32}$/)
+  .regex(/^[0-9a-z]{4,32}$/, "must be an account id: 4 to 32 lower-case letters and digits")
   .brand<"AccountId">();
 /** SHA-256 of a model file, lower-case hex, 64 characters: what a pool serves. */
 export const modelHashSchema = z

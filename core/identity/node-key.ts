@@ -54,7 +54,7 @@ export async function isHelloSigned(
 }
 
 function helloBytes({ nodeId, nonce, host }: HelloClaim): Uint8Array<ArrayBuffer> {
-  return new TextEncoder().encode(["cortensor-edge hello 1", host, nodeId, nonce].join("\n"));
+  return Uint8Array.from(new TextEncoder().encode(["cortensor-edge hello 1", host, nodeId, nonce].join("\n")));
 }
 
 async function exported(

@@ -1,0 +1,213 @@
+import type { AttemptId, NodeId, TaskId } from "../ids.ts";
+import type { RefusalCode } from "../refusal.ts";
+import { type Attempt, type AttemptEvent, isAttemptOver, newAttempt, stepAttempt } from "./attempt.ts";
+import { type Moves, nextState } from "./attempt-moves.ts";
+import { isTerminal, type TaskEventType, type TaskState, taskMoves } from "./task-moves.ts";
+
+/** One request on its way through the network, under the policy `single`. */
+export interface Task {
+  readonly taskId: TaskId;
+  readonly state: TaskState;
+  readonly attempts: readonly Attempt[];
+  readonly maxAttempts: number;
+  /** True once the caller has seen a part of the answer, which no other node can then begin anew. */
+  readonly isDelivered: boolean;
+  /** The refusal that ended it. */
+  readonly errorCode: RefusalCode | null;
+  readonly createdAtMs: number;
+  /** Each state with the time it was entered, oldest first. */
+  readonly transitions: readonly { state: TaskState; atMs: number }[];
+}
+
+export type TaskEvent =
+  | { type: "assigned"; attemptId: AttemptId; nodeId: NodeId }
+  | { type: "acked"; attemptId: AttemptId; promptTokens: number }
+  /** A part of the answer went to the caller. */
+  | { type: "delivered" }
+  | { type: "committed"; attemptId: AttemptId; promptTokens: number; completionTokens: number }
+  /** The node is gone, silent or unable; the task itself is sound. */
+  | { type: "attemptFailed"; attemptId: AttemptId; how: "socketGone" | "deadline" | "refuse"; reason: string }
+  /** The task cannot be done as it is asked, by any node. */
+  | { type: "refused"; attemptId: AttemptId; code: RefusalCode }
+  /** No node could be had. */
+  | { type: "unplaced"; code: "no_live_node" | "no_free_node" | "queue_full" }
+  /** The caller is gone. */
+  | { type: "cancelled" };
+
+/** What the task's owner must now do. */
+export type TaskEffect =
+  /** Ask the pool for a node that is none of these. */
+  | { type: "claim"; exclude: readonly NodeId[] }
+  /** The answer is whole: end the caller's response. */
+  | { type: "answer" }
+  /** Say no to the caller: as a status where nothing was sent, as an event in the stream otherwise. */
+  | { type: "refuse"; code: RefusalCode }
+  /** Stop the node that works on it. */
+  | { type: "cancelAttempt"; attemptId: AttemptId; nodeId: NodeId }
+  /** Nothing further; the owner need not wait. */
+  | { type: "forget" };
+
+export interface TaskStep {
+  task: Task;
+  effects: TaskEffect[];
+  /** The event's type where the present state does not know it and nothing changed. */
+  ignored?: TaskEvent["type"];
+}
+
+/** A task that was just admitted, and the first thing to do for it. */
+export function newTask({ taskId, maxAttempts }: { taskId: TaskId; maxAttempts: number }, nowMs: number): TaskStep {
+  const task: Task = {
+    taskId,
+    state: "queued",
+    attempts: [],
+    maxAttempts,
+    isDelivered: false,
+    errorCode: null,
+    createdAtMs: nowMs,
+    transitions: [{ state: "queued", atMs: nowMs }],
+  };
+  return { task, effects: [{ type: "claim", exclude: [] }] };
+}
+
+/**
+ * Moves a task by one event and says what its owner must now do, in order.
+ *
+ * An event that the present state does not know, or that speaks of an attempt that is over, changes nothing and comes
+ * back as `ignored`. `nowMs` is milliseconds since the epoch, given by the caller: nothing here reads a clock.
+ */
+export function stepTask(task: Task, event: TaskEvent, nowMs: number): TaskStep {
+  if (isTerminal(task.state)) return ignored(task, event);
+  switch (event.type) {
+    case "assigned":
+      return move(
+        task,
+        "assign",
+        nowMs,
+        (moved) => ({
+          task: { ...moved, attempts: [...moved.attempts, newAttempt(event, nowMs)] },
+          effects: [],
+        }),
+        event,
+      );
+    case "acked": {
+      const attempts = stepped(task, event.attemptId, { type: "ack", promptTokens: event.promptTokens }, nowMs);
+      if (attempts === undefined) return ignored(task, event);
+      return move(task, "ack", nowMs, (moved) => ({ task: { ...moved, attempts }, effects: [] }), event);
+    }
+    case "delivered": {
+      const attempts = task.attempts.map((attempt) =>
+        isAttemptOver(attempt.state) || attempt.firstTokenAtMs !== null
+          ? attempt
+          : { ...attempt, firstTokenAtMs: nowMs },
+      );
+      return { task: { ...task, isDelivered: true, attempts }, effects: [] };
+    }
+    case "committed": {
+      const { promptTokens, completionTokens } = event;
+      const attempts = stepped(task, event.attemptId, { type: "commit", promptTokens, completionTokens }, nowMs);
+      if (attempts === undefined) return ignored(task, event);
+      return move(
+        task,
+        "commit",
+        nowMs,
+        (committed) =>
+          // `single` has no verdict to wait for, so the commit completes the task.
+          move(
+            { ...committed, attempts },
+            "complete",
+            nowMs,
+            (moved) => ({ task: moved, effects: [{ type: "answer" }] }),
+            event,
+          ),
+        event,
+      );
+    }
+    case "attemptFailed": {
+      const attempts = stepped(task, event.attemptId, { type: event.how, reason: event.reason }, nowMs);
+      if (attempts === undefined) return ignored(task, event);
+      return afterFailure({ ...task, attempts }, event, nowMs);
+    }
+    case "refused": {
+      const attempts = stepped(task, event.attemptId, { type: "refuse", reason: event.code }, nowMs);
+      if (attempts === undefined) return ignored(task, event);
+      return end({ ...task, attempts }, "fail", event.code, event, nowMs);
+    }
+    case "unplaced":
+      return end(task, event.code === "no_live_node" ? "fail" : "expire", event.code, event, nowMs);
+    case "cancelled": {
+      const open = task.attempts.find((attempt) => !isAttemptOver(attempt.state));
+      return move(
+        task,
+        "cancel",
+        nowMs,
+        (moved) => ({
+          task: moved,
+          effects:
+            open === undefined
+              ? [{ type: "forget" }]
+              : [{ type: "cancelAttempt", attemptId: open.attemptId, nodeId: open.nodeId }],
+        }),
+        event,
+      );
+    }
+  }
+}
+
+/** A node failed: another goes on where the caller has seen nothing yet; else the caller is told. */
+function afterFailure(task: Task, event: TaskEvent, nowMs: number): TaskStep {
+  if (task.isDelivered) return end(task, "fail", "stream_broken", event, nowMs);
+  if (task.attempts.length >= task.maxAttempts) return end(task, "fail", "attempts_exhausted", event, nowMs);
+  return move(
+    task,
+    "requeue",
+    nowMs,
+    (moved) => ({
+      task: moved,
+      effects: [{ type: "claim", exclude: moved.attempts.map((attempt) => attempt.nodeId) }],
+    }),
+    event,
+  );
+}
+
+function end(task: Task, how: "fail" | "expire", code: RefusalCode, event: TaskEvent, nowMs: number): TaskStep {
+  return move(
+    task,
+    how,
+    nowMs,
+    (moved) => ({
+      task: { ...moved, errorCode: code },
+      effects: [{ type: "refuse", code }],
+    }),
+    event,
+  );
+}
+
+const moves: Moves<TaskState, TaskEventType> = taskMoves;
+
+function move(
+  task: Task,
+  type: TaskEventType,
+  nowMs: number,
+  then: (moved: Task) => TaskStep,
+  event: TaskEvent,
+): TaskStep {
+  const state = nextState(moves, task.state, type);
+  if (state === undefined) return ignored(task, event);
+  return then({ ...task, state, transitions: [...task.transitions, { state, atMs: nowMs }] });
+}
+
+function ignored(task: Task, event: TaskEvent): TaskStep {
+  return { task, effects: [], ignored: event.type };
+}
+
+/** All attempts with one of them moved, or `undefined` where that one does not know the event. */
+function stepped(task: Task, attemptId: AttemptId, event: AttemptEvent, nowMs: number): Attempt[] | undefined {
+  let found = false;
+  const attempts = task.attempts.map((attempt) => {
+    if (attempt.attemptId !== attemptId) return attempt;
+    const next = stepAttempt(attempt, event, nowMs);
+    if (next !== undefined) found = true;
+    return next ?? attempt;
+  });
+  return found ? attempts : undefined;
+}

@@ -1,0 +1,144 @@
+import { z } from "zod";
+import { attemptIdSchema, modelHashSchema, nodeIdSchema } from "../ids.ts";
+import { limits } from "../limits.ts";
+import { modelCardSchema } from "../model/model-card.ts";
+
+const base64Url = z.string().regex(/^[A-Za-z0-9_-]*$/);
+
+export const hardwareSchema = z.strictObject({
+  platform: z.string().max(64),
+  arch: z.string().max(32),
+  cpuModel: z.string().max(200),
+  cores: z.int().positive(),
+  memoryBytes: z.int().positive(),
+  gpu: z
+    .strictObject({
+      type: z.string().max(32),
+      names: z.array(z.string().max(200)).max(64),
+      vramBytes: z.int().nonnegative(),
+    })
+    .nullable(),
+});
+export type Hardware = z.infer<typeof hardwareSchema>;
+
+/** Who the node is and what it holds; answers `challenge`. */
+export const helloFrameSchema = z.strictObject({
+  type: z.literal("hello"),
+  protocol: z.int().positive(),
+  nodeId: nodeIdSchema,
+  /** Ed25519, raw, base64url; its hash is the node's id. */
+  publicKey: base64Url.length(43),
+  /** Over the challenge's nonce, the node's id and the host as the node dialled it. */
+  signature: base64Url.length(86),
+  host: z.string().min(1).max(300),
+  /** Needed once: the invite that makes the node an operator's own. */
+  invite: z.string().max(200).optional(),
+  /** What the operator calls this box. */
+  name: z.string().min(1).max(100),
+  software: z.string().max(100),
+  engine: z.string().max(100),
+  hardware: hardwareSchema,
+  models: z.array(modelCardSchema).min(1).max(limits.modelsPerNode),
+});
+export type HelloFrame = z.infer<typeof helloFrameSchema>;
+
+/**
+ * Room for work. `creditsTotal` counts all tasks of this model that the node has agreed to take on this socket, those
+ * already sent to it included; so what is in flight is never counted twice, and the number only grows.
+ */
+export const pullFrameSchema = z.strictObject({
+  type: z.literal("pull"),
+  model: modelHashSchema,
+  creditsTotal: z.int().nonnegative(),
+});
+
+/** The task is understood and its prompt fits; work begins. */
+export const ackFrameSchema = z.strictObject({
+  type: z.literal("ack"),
+  attemptId: attemptIdSchema,
+  promptTokens: z.int().nonnegative(),
+});
+
+/** A piece of one answer. `seq` counts an attempt's pieces from 0 without gaps. */
+export const deltaItemSchema = z.strictObject({
+  attemptId: attemptIdSchema,
+  seq: z.int().nonnegative(),
+  /** Text that the tokens complete; empty while a character is half done. */
+  text: z.string().max(limits.deltaCharacters).optional(),
+  tokenIds: z.array(z.int().nonnegative()).max(4_096).optional(),
+  /** Embeddings: little-endian float32, base64. */
+  vectors: z
+    .array(z.strictObject({ index: z.int().nonnegative(), float32: z.base64() }))
+    .max(limits.embeddingInputs)
+    .optional(),
+});
+export type DeltaItem = z.infer<typeof deltaItemSchema>;
+
+/** Pieces of all answers under way, one frame a tick. */
+export const deltaFrameSchema = z.strictObject({
+  type: z.literal("delta"),
+  items: z.array(deltaItemSchema).min(1).max(4_096),
+});
+
+/** The answer is whole (or, `cancelled`, what there is of it). */
+export const commitFrameSchema = z.strictObject({
+  type: z.literal("commit"),
+  attemptId: attemptIdSchema,
+  finishReason: z.enum(["stop", "length", "cancelled"]),
+  promptTokens: z.int().nonnegative(),
+  /** Equals the number of token ids in the attempt's deltas. */
+  completionTokens: z.int().nonnegative(),
+});
+export type CommitFrame = z.infer<typeof commitFrameSchema>;
+
+/** Why a node does not do a task. The first two are the task's fault and final; the others send it elsewhere. */
+export const failReasonSchema = z.discriminatedUnion("code", [
+  z.strictObject({
+    code: z.literal("context_length_exceeded"),
+    promptTokens: z.int().nonnegative(),
+    contextTokens: z.int().positive(),
+    inputIndex: z.int().nonnegative(),
+  }),
+  z.strictObject({ code: z.literal("unsupported"), message: z.string().max(500) }),
+  z.strictObject({ code: z.literal("draining") }),
+  z.strictObject({ code: z.literal("unknown_model") }),
+  z.strictObject({ code: z.literal("no_slot") }),
+  z.strictObject({ code: z.literal("engine_error"), message: z.string().max(500) }),
+]);
+export type FailReason = z.infer<typeof failReasonSchema>;
+
+export const failFrameSchema = z.strictObject({
+  type: z.literal("fail"),
+  attemptId: attemptIdSchema,
+  reason: failReasonSchema,
+});
+
+/** A change of the node's mind: `draining` takes it out of its pools. */
+export const statusFrameSchema = z.strictObject({
+  type: z.literal("status"),
+  state: z.enum(["active", "draining"]),
+  running: z.int().nonnegative(),
+});
+
+/** Nothing runs any more; the node closes the socket after it. */
+export const drainedFrameSchema = z.strictObject({ type: z.literal("drained") });
+
+/**
+ * Sent every `heartbeatMs`, and answered in kind. It must be exactly {@link heartbeatText}: the platform answers that
+ * text by itself, so a heartbeat does not wake a sleeping object.
+ */
+export const heartbeatFrameSchema = z.strictObject({ type: z.literal("heartbeat") });
+
+/** Everything a node may send. */
+export const nodeFrameSchema = z.discriminatedUnion("type", [
+  helloFrameSchema,
+  pullFrameSchema,
+  ackFrameSchema,
+  deltaFrameSchema,
+  commitFrameSchema,
+  failFrameSchema,
+  statusFrameSchema,
+  drainedFrameSchema,
+  heartbeatFrameSchema,
+]);
+export type NodeFrame = z.infer<typeof nodeFrameSchema>;

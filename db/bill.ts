@@ -1,0 +1,61 @@
+import { and, eq, gt, inArray, not, or, type SQL, sql } from "drizzle-orm";
+import type { TaskId } from "../core/ids.ts";
+import type { Database } from "./connection.ts";
+import { tasks } from "./schema/tasks.ts";
+import { usage } from "./schema/usage.ts";
+
+/** A task that completed is billed, and one cancelled after tokens came; no other is. */
+const isBilled = sql`(${or(
+  eq(tasks.state, "completed"),
+  and(eq(tasks.state, "cancelled"), gt(sql`${tasks.promptTokens} + ${tasks.completionTokens}`, 0)),
+)})`;
+
+/** Writes the usage of those of these tasks that are billed, from the rows of `tasks` as they now are. */
+export function writeUsage(database: Database, taskIds: readonly TaskId[]) {
+  return database
+    .insert(usage)
+    .select(
+      database
+        .select({
+          taskId: tasks.taskId,
+          accountId: tasks.accountId,
+          keyId: tasks.keyId,
+          modelName: tasks.modelName,
+          promptTokens: tasks.promptTokens,
+          completionTokens: tasks.completionTokens,
+          atMs: tasks.endedAtMs,
+        })
+        .from(tasks)
+        .where(and(inArray(tasks.taskId, listed(taskIds)), isBilled))
+        .orderBy(tasks.taskId),
+    )
+    .onConflictDoUpdate({
+      target: usage.taskId,
+      set: {
+        accountId: sql`excluded.account_id`,
+        keyId: sql`excluded.key_id`,
+        modelName: sql`excluded.model_name`,
+        promptTokens: sql`excluded.prompt_tokens`,
+        completionTokens: sql`excluded.completion_tokens`,
+        atMs: sql`excluded.at`,
+      },
+    });
+}
+
+/** Takes back the usage of those of these tasks that were told cancelled first and failed afterwards. */
+export function dropUnbilledUsage(database: Database, taskIds: readonly TaskId[]) {
+  return database.delete(usage).where(
+    inArray(
+      usage.taskId,
+      database
+        .select({ taskId: tasks.taskId })
+        .from(tasks)
+        .where(and(inArray(tasks.taskId, listed(taskIds)), not(isBilled))),
+    ),
+  );
+}
+
+/** Ids as one parameter, however many. */
+function listed(taskIds: readonly TaskId[]): SQL {
+  return sql`(select json_array_elements_text(${JSON.stringify(taskIds)}::json))`;
+}

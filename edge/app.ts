@@ -1,0 +1,95 @@
+import { type Context, Hono } from "hono";
+import { cors } from "hono/cors";
+import { randomText } from "../core/ids.ts";
+import { Refusal } from "../core/refusal.ts";
+import { connectPath } from "../core/wire/protocol.ts";
+import type { AppEnv } from "./app-env.ts";
+import { homePage } from "./dashboard/home-page.ts";
+import { settingsProblem } from "./env.ts";
+import { errorResponse, toRefusal } from "./errors.ts";
+import { listModels } from "./model-directory.ts";
+import { deleteInvite, deleteKey, getInvites, getKeys, postInvite, postKey } from "./routes/admin-secrets.ts";
+import { connectNode } from "./routes/connect.ts";
+import { getHealth } from "./routes/health.ts";
+import { getModel, getModels } from "./routes/models.ts";
+import { type ServeContext, serveChat, serveEmbeddings } from "./serve.ts";
+
+type Serve = (request: Request, context: ServeContext) => Promise<Response>;
+
+const methodsOf: Readonly<Record<string, readonly string[]>> = {
+  "/v1/chat/completions": ["POST"],
+  "/v1/embeddings": ["POST"],
+  "/v1/models": ["GET"],
+  "/v1/admin/keys": ["GET", "POST"],
+  "/v1/admin/invites": ["GET", "POST"],
+  "/healthz": ["GET"],
+  "/": ["GET"],
+};
+
+/** The router as a Hono app; `app.fetch` is the Worker. */
+export function createApp(): Hono<AppEnv> {
+  const app = new Hono<AppEnv>();
+
+  app.use(async (context, next) => {
+    const requestId = `req_${randomText(20)}`;
+    context.set("requestId", requestId);
+    await next();
+    // A WebSocket's 101 has headers that cannot be changed.
+    if (context.res.status !== 101) context.header("x-request-id", requestId);
+  });
+  const allowAll = cors({
+    origin: "*",
+    allowHeaders: ["*", "Authorization", "Content-Type"],
+    allowMethods: ["GET", "POST", "DELETE", "OPTIONS"],
+    exposeHeaders: ["x-request-id", "retry-after"],
+    maxAge: 86_400,
+  });
+  app.use((context, next) => (context.req.path === connectPath ? next() : allowAll(context, next)));
+  app.use("/v1/*", async (context, next) => {
+    const problem = settingsProblem(context.env);
+    if (problem !== undefined) throw new Error(`this deployment is not set up: ${problem}`);
+    await next();
+  });
+
+  const serving = (serve: Serve) => (context: Context<AppEnv>) =>
+    serve(context.req.raw, {
+      env: context.env,
+      requestId: context.get("requestId"),
+      waitUntil: (promise) => context.executionCtx.waitUntil(promise),
+    });
+  app.post("/v1/chat/completions", serving(serveChat));
+  app.post("/v1/embeddings", serving(serveEmbeddings));
+  app.get("/v1/models", getModels);
+  app.get("/v1/models/:id{.+}", getModel);
+
+  app.get(connectPath, connectNode);
+
+  app.post("/v1/admin/keys", postKey);
+  app.get("/v1/admin/keys", getKeys);
+  app.delete("/v1/admin/keys/:id", deleteKey);
+  app.post("/v1/admin/invites", postInvite);
+  app.get("/v1/admin/invites", getInvites);
+  app.delete("/v1/admin/invites/:id", deleteInvite);
+
+  app.get("/healthz", getHealth);
+  app.get("/", async (context) =>
+    context.html(homePage({ models: await listModels(context.env), origin: new URL(context.req.url).origin })),
+  );
+
+  app.notFound((context) => {
+    const { method, path } = context.req;
+    const allowed = methodsOf[path];
+    const response = errorResponse(
+      allowed === undefined
+        ? new Refusal({ code: "not_found", message: `There is nothing at ${method} ${path.slice(0, 200)}.` })
+        : new Refusal({
+            code: "method_not_allowed",
+            message: `${path} takes ${allowed.join(" and ")}, not ${method}.`,
+          }),
+    );
+    if (allowed !== undefined) response.headers.set("allow", allowed.join(", "));
+    return response;
+  });
+  app.onError((error, context) => errorResponse(toRefusal(error, context.get("requestId"))));
+  return app;
+}

@@ -1,0 +1,75 @@
+import { hashSecret, parseSecret } from "../core/access/secret.ts";
+import type { AccountId, KeyId } from "../core/ids.ts";
+import { Refusal } from "../core/refusal.ts";
+import type { Env } from "./env.ts";
+
+/** Who asks. */
+export interface Principal {
+  accountId: AccountId;
+  keyId: KeyId;
+}
+
+/** How long a router honours a key without asking its account again; revocation is effective within this time. */
+export const keyCacheMs = 15_000;
+const cacheEntries = 10_000;
+
+/** Keys found valid by this isolate. A cache: losing it costs one question to the account's object. */
+const validUntil = new Map<string, { principal: Principal; untilMs: number }>();
+
+/**
+ * The principal of a request's `Authorization: Bearer sk-…`. Refuses with `missing_api_key`, `invalid_api_key` or
+ * `revoked_api_key`; a key that never was and one of another deployment look alike.
+ */
+export async function authenticate(request: Request, env: Env): Promise<Principal> {
+  const secret = parseSecret(bearerToken(request));
+  if (secret?.kind !== "sk") throw invalidKey();
+  const secretSha256 = await hashSecret(secret.text);
+  const cached = validUntil.get(secretSha256);
+  if (cached !== undefined && cached.untilMs > Date.now()) return cached.principal;
+  validUntil.delete(secretSha256);
+  const check = await env.ACCOUNT.get(env.ACCOUNT.idFromName(secret.accountId)).checkKey(secretSha256);
+  if (check.kind === "unknown") throw invalidKey();
+  if (check.kind === "revoked") {
+    throw new Refusal({
+      code: "revoked_api_key",
+      message: "This API key was revoked. Use another key, or ask the deployment's admin for one.",
+    });
+  }
+  const principal = { accountId: secret.accountId, keyId: check.keyId };
+  if (validUntil.size >= cacheEntries) validUntil.clear();
+  validUntil.set(secretSha256, { principal, untilMs: Date.now() + keyCacheMs });
+  return principal;
+}
+
+/** Refuses unless the request carries the deployment's admin key (`invalid_admin_key`). */
+export async function authenticateAdmin(request: Request, env: Env): Promise<void> {
+  // Hashes of equal length are compared in constant time, so that timing tells nothing of the key.
+  const encoder = new TextEncoder();
+  const [given, held] = await Promise.all(
+    [bearerToken(request), env.ADMIN_KEY].map((text) => crypto.subtle.digest("SHA-256", encoder.encode(text))),
+  );
+  if (given !== undefined && held !== undefined && crypto.subtle.timingSafeEqual(given, held)) return;
+  throw new Refusal({
+    code: "invalid_admin_key",
+    message: "This needs the deployment's admin key: send it as Authorization: Bearer <ADMIN_KEY>.",
+  });
+}
+
+function bearerToken(request: Request): string {
+  const header = request.headers.get("authorization");
+  if (header === null || header.trim() === "") {
+    throw new Refusal({
+      code: "missing_api_key",
+      message: "You did not give an API key. Send it as a header: Authorization: Bearer sk-…",
+    });
+  }
+  return /^Bearer +(\S+)$/i.exec(header.trim())?.[1] ?? "";
+}
+
+function invalidKey(): Refusal {
+  return new Refusal({
+    code: "invalid_api_key",
+    message:
+      "This API key is not known here. Send one whole key, as the deployment's admin gave it: Authorization: Bearer sk-…",
+  });
+}

@@ -1,0 +1,440 @@
+import { DurableObject } from "cloudflare:workers";
+import { z } from "zod";
+import { toBase64Url } from "../../core/identity/node-key.ts";
+import {
+  type AccountId,
+  type AttemptId,
+  accountIdSchema,
+  type ModelHash,
+  type NodeId,
+  nodeIdSchema,
+} from "../../core/ids.ts";
+import { limits } from "../../core/limits.ts";
+import { type ModelCard, modelCardSchema } from "../../core/model/model-card.ts";
+import { poolName } from "../../core/node-pool/pool-name.ts";
+import { Refusal } from "../../core/refusal.ts";
+import { type HelloFrame, type NodeFrame, nodeFrameSchema } from "../../core/wire/node-frame.ts";
+import { parseFrame } from "../../core/wire/parse-frame.ts";
+import { closeCodes, heartbeatText, protocolVersions } from "../../core/wire/protocol.ts";
+import type { RouterFrame } from "../../core/wire/router-frame.ts";
+import type { Env } from "../env.ts";
+import { admitNode } from "./admit-node.ts";
+import { Alarm } from "./alarm.ts";
+import { Credits } from "./credits.ts";
+import { Lease, type RunRequest, type TaskFault } from "./lease.ts";
+import { isMigrated, migrate } from "./migrate.ts";
+import { nodeMigrations } from "./node-tables.ts";
+import { Outbox } from "./outbox.ts";
+import { recordSender } from "./send-record.ts";
+
+export type RunResult =
+  /** The node works on it. `events` are lines of {@link AttemptEvent}. */
+  | { kind: "accepted"; promptTokens: number; events: ReadableStream<Uint8Array> }
+  /** No attempt was made: no credit left, or no socket. */
+  | { kind: "full" }
+  | { kind: "offline" }
+  /** An attempt was made and came to nothing; another node may do it. */
+  | { kind: "failed"; how: "socketGone" | "deadline" | "refuse"; reason: string }
+  /** An attempt was made and showed that no node can do it as asked. */
+  | { kind: "refused"; fault: TaskFault };
+
+/** What a socket carries through hibernation. */
+const socketStateSchema = z.discriminatedUnion("phase", [
+  z.object({ phase: z.literal("challenged"), nodeId: nodeIdSchema, nonce: z.string(), host: z.string() }),
+  z.object({ phase: z.literal("checking") }),
+  z.object({
+    phase: z.literal("open"),
+    epoch: z.int(),
+    heardAtMs: z.number(),
+    isDraining: z.boolean(),
+    credits: z.array(z.tuple([z.int(), z.int()])),
+  }),
+  z.object({ phase: z.literal("closed") }),
+]);
+type SocketState = z.infer<typeof socketStateSchema>;
+type OpenState = Extract<SocketState, { phase: "open" }>;
+
+const checkEveryMs = 30_000;
+
+/**
+ * One node: its socket, what it may still be sent, and the tasks it works on. Decides nothing about who gets work,
+ * but has the last word on whether this node can take it.
+ */
+export class NodeObject extends DurableObject<Env> {
+  readonly #sql = this.ctx.storage.sql;
+  readonly #outbox = new Outbox(this.#sql, recordSender(this.env));
+  readonly #alarm = new Alarm(this.ctx.storage, [
+    (nowMs) => this.#flushOutbox(nowMs),
+    (nowMs) => this.#checkSocket(nowMs),
+  ]);
+  readonly #leases = new Map<AttemptId, Lease>();
+  /** Both are read from storage and the socket when the object wakes. */
+  #credits: Credits | undefined;
+  #stored: StoredNode | undefined;
+  #offers: ReturnType<typeof setTimeout> | undefined;
+
+  constructor(ctx: DurableObjectState, env: Env) {
+    super(ctx, env);
+    // The platform answers heartbeats by itself, so that an idle node costs nothing.
+    ctx.setWebSocketAutoResponse(new WebSocketRequestResponsePair(heartbeatText, heartbeatText));
+  }
+
+  /** The node's socket. The Worker has checked that this is an upgrade and put the node's id in the URL. */
+  override async fetch(request: Request): Promise<Response> {
+    const url = new URL(request.url);
+    const nodeId = nodeIdSchema.parse(url.searchParams.get("node"));
+    const nonce = toBase64Url(crypto.getRandomValues(new Uint8Array(32)));
+    const { 0: client, 1: server } = new WebSocketPair();
+    this.ctx.acceptWebSocket(server);
+    setState(server, { phase: "challenged", nodeId, nonce, host: request.headers.get("host") ?? url.host });
+    send(server, { type: "challenge", protocols: [...protocolVersions], nonce });
+    setTimeout(() => {
+      if (stateOf(server).phase !== "open") close(server, closeCodes.idle, "no hello in time");
+    }, limits.helloMs);
+    return new Response(null, { status: 101, webSocket: client });
+  }
+
+  /** Runs a task on this node. Returns once the node has acked or refused it, or is given up. */
+  async run(request: RunRequest): Promise<RunResult> {
+    const open = this.#socket();
+    const node = this.#node();
+    if (open === undefined || node === undefined) {
+      // A pool that sends work here has missed that the node is gone.
+      this.#leavePools(node?.models ?? []);
+      return { kind: "offline" };
+    }
+    if (open.state.isDraining || !this.#take(open, request)) {
+      this.#offerSoon(0);
+      return { kind: "full" };
+    }
+    const lease = new Lease({
+      request,
+      nodeId: node.nodeId,
+      nowMs: Date.now(),
+      onEnd: (ended) => this.#ended(ended),
+      onUnread: (unread) => this.cancel(unread.request.attemptId),
+    });
+    this.#leases.set(request.attemptId, lease);
+    const { taskId, attemptId, model, input } = request;
+    send(open.socket, { type: "task", taskId, attemptId, model, input });
+    this.#offerSoon(claimConfirmMs);
+    const start = await lease.started;
+    if (start.kind !== "acked") return start;
+    return { kind: "accepted", promptTokens: start.promptTokens, events: lease.events };
+  }
+
+  /**
+   * The caller is gone: the node stops, and what it has done is recorded here. False where the attempt is unknown or
+   * over, so that its record is somebody else's.
+   */
+  cancel(attemptId: AttemptId): boolean {
+    const lease = this.#leases.get(attemptId);
+    if (lease === undefined || lease.isOver) return false;
+    if (lease.isCancelled) return true;
+    lease.cancel(Date.now());
+    const open = this.#socket();
+    if (open !== undefined) send(open.socket, { type: "cancel", attemptId });
+    return true;
+  }
+
+  override async webSocketMessage(socket: WebSocket, message: string | ArrayBuffer): Promise<void> {
+    const state = stateOf(socket);
+    if (state.phase === "closed") return;
+    const parsed = parseFrame(nodeFrameSchema, message);
+    if (!parsed.ok) this.#reject(socket, new Refusal({ code: "invalid_frame", message: parsed.problem }));
+    else if (state.phase === "open") this.#handle(socket, state, parsed.frame);
+    else if (state.phase === "challenged" && parsed.frame.type === "hello") {
+      await this.#welcome(socket, state, parsed.frame);
+    } else this.#reject(socket, new Refusal({ code: "invalid_frame", message: "The first frame is one hello." }));
+  }
+
+  override async webSocketClose(socket: WebSocket, code: number): Promise<void> {
+    this.#gone(socket, `the socket closed with ${code}`);
+    close(socket, code === 1005 || code === 1006 ? 1000 : code, "");
+  }
+
+  override async webSocketError(socket: WebSocket): Promise<void> {
+    this.#gone(socket, "the socket broke");
+  }
+
+  override async alarm(): Promise<void> {
+    if (isMigrated(this.ctx.storage)) await this.#alarm.ring(Date.now());
+  }
+
+  async #welcome(
+    socket: WebSocket,
+    challenge: Extract<SocketState, { phase: "challenged" }>,
+    hello: HelloFrame,
+  ): Promise<void> {
+    setState(socket, { phase: "checking" });
+    const known = isMigrated(this.ctx.storage) ? this.#node() : undefined;
+    let operator: AccountId;
+    try {
+      operator = await admitNode(this.env, { hello, challenge, registeredTo: known?.accountId });
+    } catch (error) {
+      if (error instanceof Refusal) {
+        this.#reject(socket, error);
+        return;
+      }
+      console.error("node: a hello could not be checked", { nodeId: challenge.nodeId, error: String(error) });
+      close(socket, closeCodes.restart, "try again");
+      return;
+    }
+    if (stateOf(socket).phase !== "checking") return;
+    migrate(this.ctx.storage, nodeMigrations);
+    const nowMs = Date.now();
+    // Read again: another socket of this node may have come in while this one was checked.
+    const before = this.#node();
+    const epoch = (before?.epoch ?? 0) + 1;
+    for (const older of this.ctx.getWebSockets()) {
+      if (older !== socket && stateOf(older).phase === "open") this.#supersede(older);
+    }
+    const dropped =
+      before?.models.filter((old) => !hello.models.some((card) => card.fileSha256 === old.fileSha256)) ?? [];
+    const registeredAtMs = before?.registeredAtMs ?? nowMs;
+    this.#sql.exec(
+      `INSERT OR REPLACE INTO node (id, account_id, public_key, epoch, registered_at_ms, models) VALUES (?, ?, ?, ?, ?, ?)`,
+      ...[hello.nodeId, operator, hello.publicKey, epoch, registeredAtMs, JSON.stringify(hello.models)],
+    );
+
+    this.#stored = undefined;
+    this.#credits = undefined;
+    setState(socket, { phase: "open", epoch, heardAtMs: nowMs, isDraining: false, credits: [] });
+    send(socket, {
+      type: "welcome",
+      protocol: hello.protocol,
+      nodeId: hello.nodeId,
+      epoch,
+      operator,
+      heartbeatMs: limits.heartbeatMs,
+    });
+    this.#leavePools(dropped);
+    const { nodeId, publicKey, name, software, models } = hello;
+    const flushAtMs = this.#outbox.add(
+      [
+        {
+          kind: "node",
+          nodeId,
+          accountId: operator,
+          name,
+          publicKey,
+          software,
+          models,
+          registeredAtMs,
+          seenAtMs: nowMs,
+        },
+      ],
+      nowMs,
+    );
+    await this.#alarm.ringBy(Math.min(flushAtMs, nowMs + checkEveryMs));
+  }
+
+  #handle(socket: WebSocket, state: OpenState, frame: NodeFrame): void {
+    const nowMs = Date.now();
+    switch (frame.type) {
+      case "pull": {
+        const credits = this.#creditsOf(state);
+        credits.grant(frame.model, frame.creditsTotal);
+        setState(socket, { ...state, heardAtMs: nowMs, credits: credits.totals() });
+        this.#offerSoon(0);
+        break;
+      }
+      case "ack":
+        this.#tell(socket, frame.attemptId, (lease) => lease.ack(frame.promptTokens, nowMs));
+        break;
+      case "delta":
+        for (const item of frame.items) this.#tell(socket, item.attemptId, (lease) => lease.delta(item, nowMs));
+        break;
+      case "commit":
+        this.#tell(socket, frame.attemptId, (lease) => lease.commit(frame, nowMs));
+        break;
+      case "fail":
+        this.#leases.get(frame.attemptId)?.fail(frame.reason, nowMs);
+        break;
+      case "status":
+        setState(socket, { ...state, heardAtMs: nowMs, isDraining: frame.state === "draining" });
+        if (frame.state === "draining") this.#leavePools(this.#node()?.models ?? []);
+        break;
+      case "drained":
+        this.#gone(socket, "the node drained");
+        close(socket, closeCodes.finished, "drained");
+        break;
+      case "heartbeat":
+        send(socket, { type: "heartbeat" });
+        break;
+      case "hello":
+        this.#reject(socket, new Refusal({ code: "invalid_frame", message: "A hello comes once." }));
+    }
+  }
+
+  /** Hands a frame to its lease. A lease that is over has late frames, which mean nothing; a wrong one ends it. */
+  #tell(socket: WebSocket, attemptId: AttemptId, act: (lease: Lease) => string | undefined): void {
+    const lease = this.#leases.get(attemptId);
+    if (lease === undefined || lease.isOver) return;
+    const problem = act(lease);
+    if (problem === undefined) return;
+    console.warn("node: a frame broke the protocol", { attemptId, problem });
+    send(socket, { type: "cancel", attemptId });
+    lease.end("refuse", `protocol: ${problem}`.slice(0, 200), Date.now());
+  }
+
+  #ended(lease: Lease): void {
+    const nowMs = Date.now();
+    this.#leases.delete(lease.request.attemptId);
+    this.ctx.waitUntil(this.#alarm.ringBy(this.#outbox.add([lease.record(nowMs)], nowMs)));
+  }
+
+  #reject(socket: WebSocket, refusal: Refusal): void {
+    send(socket, { type: "reject", code: refusal.code, message: refusal.message.slice(0, 1_000) });
+    this.#gone(socket, refusal.code);
+    close(socket, refusal.code === "invalid_frame" ? closeCodes.badFrame : closeCodes.rejected, refusal.code);
+  }
+
+  #supersede(socket: WebSocket): void {
+    send(socket, {
+      type: "reject",
+      code: "superseded",
+      message: "Another process opened a socket with this node's key.",
+    });
+    this.#endLeases("another socket of this node took over");
+    close(socket, closeCodes.superseded, "superseded");
+  }
+
+  /** The socket is no more: what it carried is lost, and its pools know. An older socket's end means nothing. */
+  #gone(socket: WebSocket, reason: string): void {
+    const wasOpen = stateOf(socket).phase === "open";
+    setState(socket, { phase: "closed" });
+    if (!wasOpen || this.#socket() !== undefined) return;
+    this.#endLeases(reason);
+    this.#leavePools(this.#node()?.models ?? []);
+  }
+
+  #endLeases(reason: string): void {
+    for (const lease of [...this.#leases.values()]) lease.end("socketGone", reason, Date.now());
+  }
+
+  /** The node's present socket. */
+  #socket(): { socket: WebSocket; state: OpenState } | undefined {
+    for (const socket of this.ctx.getWebSockets()) {
+      const state = stateOf(socket);
+      if (state.phase === "open") return { socket, state };
+    }
+    return undefined;
+  }
+
+  #take({ socket, state }: { socket: WebSocket; state: OpenState }, { model, attemptId }: RunRequest): boolean {
+    const credits = this.#creditsOf(state);
+    if (!credits.take(model, attemptId)) return false;
+    setState(socket, { ...state, credits: credits.totals() });
+    return true;
+  }
+
+  #creditsOf(state: OpenState): Credits {
+    const models = this.#node()?.models.map((card) => card.fileSha256) ?? [];
+    this.#credits ??= new Credits(models, state.credits);
+    return this.#credits;
+  }
+
+  #node(): StoredNode | undefined {
+    this.#stored ??= this.#readNode();
+    return this.#stored;
+  }
+
+  #readNode(): StoredNode | undefined {
+    if (!isMigrated(this.ctx.storage)) return undefined;
+    const row = this.#sql
+      .exec<NodeRow>("SELECT id, account_id, epoch, registered_at_ms, models FROM node")
+      .toArray()[0];
+    if (row === undefined) return undefined;
+    return {
+      nodeId: nodeIdSchema.parse(row.id),
+      accountId: accountIdSchema.parse(row.account_id),
+      epoch: row.epoch,
+      registeredAtMs: row.registered_at_ms,
+      models: z.array(modelCardSchema).parse(JSON.parse(row.models)),
+    };
+  }
+
+  /** Tells the pools of this node's room, within `delayMs`: changes close together go in one call. */
+  #offerSoon(delayMs: number): void {
+    if (delayMs > 0 && this.#offers !== undefined) return;
+    if (this.#offers !== undefined) clearTimeout(this.#offers);
+    this.#offers = setTimeout(() => {
+      this.#offers = undefined;
+      this.ctx.waitUntil(this.#offer());
+    }, delayMs);
+  }
+
+  async #offer(): Promise<void> {
+    const node = this.#node();
+    const open = this.#socket();
+    if (node === undefined || open === undefined || open.state.isDraining) return;
+    const credits = this.#creditsOf(open.state);
+    await Promise.all(
+      node.models.map(async (card) => {
+        const { free, taken } = credits.offer(card.fileSha256);
+        await this.#pool(card.fileSha256).offer({ nodeId: node.nodeId, card, free, taken });
+      }),
+    ).catch((error: unknown) => {
+      console.warn("node: a pool did not hear an offer, it is told again", { error: String(error) });
+      this.#offerSoon(1_000);
+    });
+  }
+
+  #leavePools(models: readonly ModelCard[]): void {
+    const nodeId = this.#node()?.nodeId;
+    if (nodeId === undefined) return;
+    for (const { fileSha256 } of models) this.ctx.waitUntil(this.#pool(fileSha256).leave(nodeId));
+  }
+
+  #pool(fileSha256: ModelHash): ReturnType<Env["POOL"]["get"]> {
+    return this.env.POOL.get(this.env.POOL.idFromName(poolName(fileSha256)));
+  }
+
+  async #flushOutbox(nowMs: number): Promise<number | undefined> {
+    return this.#outbox.flush(nowMs);
+  }
+
+  /** Ends a socket that nothing was heard of for too long, and keeps the pools' view of a living one fresh. */
+  async #checkSocket(nowMs: number): Promise<number | undefined> {
+    const open = this.#socket();
+    if (open === undefined) return undefined;
+    const beatAtMs = this.ctx.getWebSocketAutoResponseTimestamp(open.socket)?.getTime() ?? 0;
+    if (nowMs - Math.max(beatAtMs, open.state.heardAtMs) > limits.idleSocketMs) {
+      this.#reject(open.socket, new Refusal({ code: "idle", message: "No heartbeat for too long." }));
+      return undefined;
+    }
+    await this.#offer();
+    return nowMs + checkEveryMs;
+  }
+}
+
+/** A pool forgets a claim that was not confirmed within `limits.ackMs`; this is well before. */
+const claimConfirmMs = limits.ackMs / 3;
+
+interface StoredNode {
+  nodeId: NodeId;
+  accountId: AccountId;
+  epoch: number;
+  registeredAtMs: number;
+  models: ModelCard[];
+}
+
+type NodeRow = { id: string; account_id: string; epoch: number; registered_at_ms: number; models: string };
+
+function stateOf(socket: WebSocket): SocketState {
+  return socketStateSchema.parse(socket.deserializeAttachment());
+}
+
+function setState(socket: WebSocket, state: SocketState): void {
+  socket.serializeAttachment(state);
+}
+
+/** Sends where the socket still takes it: one that is closing tells so through its own event. */
+function send(socket: WebSocket, frame: RouterFrame): void {
+  if (socket.readyState === WebSocket.OPEN) socket.send(JSON.stringify(frame));
+}
+
+function close(socket: WebSocket, code: number, reason: string): void {
+  if (socket.readyState === WebSocket.OPEN) socket.close(code, reason);
+}

@@ -1,0 +1,18 @@
+import type { Migration } from "./migrate.ts";
+import { outboxTable } from "./outbox.ts";
+
+/** Tables of a NodeObject: whose it is, what it last said of itself, and tasks that Postgres has not confirmed. */
+export const nodeMigrations: readonly Migration[] = [
+  {
+    number: 1,
+    sql: `CREATE TABLE node (
+      id TEXT PRIMARY KEY,
+      account_id TEXT NOT NULL,
+      public_key TEXT NOT NULL,
+      epoch INTEGER NOT NULL,
+      registered_at_ms INTEGER NOT NULL,
+      models TEXT NOT NULL
+    )`,
+  },
+  outboxTable(2),
+];

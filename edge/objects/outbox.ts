@@ -1,0 +1,86 @@
+import { limits } from "../../core/limits.ts";
+import { type RecordEntry, recordEntrySchema } from "../../core/record/entry.ts";
+import type { Migration } from "./migrate.ts";
+
+/** The outbox's table; each object that has an outbox lists it among its migrations under a number of its own. */
+export const outboxTable = (number: number): Migration => ({
+  number,
+  sql: `CREATE TABLE outbox (id INTEGER PRIMARY KEY AUTOINCREMENT, entry TEXT NOT NULL);
+    CREATE TABLE outbox_set_aside (id INTEGER PRIMARY KEY, entry TEXT NOT NULL, problem TEXT NOT NULL)`,
+});
+
+/** First wait after an entry, so that a burst leaves in one batch; then doubling waits while Postgres is away. */
+const flushDelayMs = 500;
+const retryMaxMs = 30_000;
+
+/**
+ * Entries for Postgres, kept in the object's storage in the same transaction as what they tell of, and sent in
+ * batches until Postgres has said yes. A batch may be sent twice; the record counts it once.
+ */
+export class Outbox {
+  readonly #sql: SqlStorage;
+  readonly #send: (entries: RecordEntry[]) => Promise<void>;
+  #failures = 0;
+  #flushing: Promise<number | undefined> | undefined;
+
+  constructor(sql: SqlStorage, send: (entries: RecordEntry[]) => Promise<void>) {
+    this.#sql = sql;
+    this.#send = send;
+  }
+
+  /** Keeps entries. Returns when the owner's alarm should call {@link flush}, in milliseconds since the epoch. */
+  add(entries: readonly RecordEntry[], nowMs: number): number {
+    for (const entry of entries) this.#sql.exec("INSERT INTO outbox (entry) VALUES (?)", JSON.stringify(entry));
+    return nowMs + this.#delayMs();
+  }
+
+  /** Entries not yet confirmed by Postgres. */
+  size(): number {
+    return this.#sql.exec<{ size: number }>("SELECT count(*) AS size FROM outbox").one().size;
+  }
+
+  /** Sends what is there. Never throws; returns when to try again, or `undefined` once the outbox is empty. */
+  flush(nowMs: number): Promise<number | undefined> {
+    this.#flushing ??= this.#flush(nowMs).finally(() => {
+      this.#flushing = undefined;
+    });
+    return this.#flushing;
+  }
+
+  async #flush(nowMs: number): Promise<number | undefined> {
+    for (;;) {
+      const rows = this.#sql
+        .exec<{ id: number; entry: string }>("SELECT id, entry FROM outbox ORDER BY id LIMIT ?", limits.outboxBatchRows)
+        .toArray();
+      const last = rows.at(-1);
+      if (last === undefined) return undefined;
+      try {
+        const entries = rows.flatMap((row) => this.#read(row));
+        if (entries.length > 0) await this.#send(entries);
+      } catch (error) {
+        this.#failures += 1;
+        console.error("outbox: Postgres did not take a batch, it stays and is tried again", {
+          rows: rows.length,
+          error: String(error),
+        });
+        return nowMs + this.#delayMs();
+      }
+      this.#failures = 0;
+      this.#sql.exec("DELETE FROM outbox WHERE id <= ?", last.id);
+    }
+  }
+
+  /** The entry of a row. One that a later version of the schema cannot read is set aside, so that it blocks no other. */
+  #read({ id, entry }: { id: number; entry: string }): RecordEntry[] {
+    const parsed = recordEntrySchema.safeParse(JSON.parse(entry));
+    if (parsed.success) return [parsed.data];
+    const problem = parsed.error.issues.map((issue) => `${issue.path.join(".")}: ${issue.message}`).join("; ");
+    console.error("outbox: an entry is not as the record has it and was set aside", { id, problem });
+    this.#sql.exec("INSERT OR IGNORE INTO outbox_set_aside (id, entry, problem) VALUES (?, ?, ?)", id, entry, problem);
+    return [];
+  }
+
+  #delayMs(): number {
+    return Math.min(retryMaxMs, flushDelayMs * 2 ** Math.min(this.#failures, 10));
+  }
+}

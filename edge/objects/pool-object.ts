@@ -1,0 +1,170 @@
+import { DurableObject } from "cloudflare:workers";
+import { type AttemptId, type NodeId, nodeIdSchema } from "../../core/ids.ts";
+import { limits } from "../../core/limits.ts";
+import { type ModelCard, modelCardSchema } from "../../core/model/model-card.ts";
+import {
+  claim,
+  emptyPool,
+  expire,
+  leave,
+  type NodePool,
+  offer,
+  roomOf,
+  type Settled,
+  withdraw,
+} from "../../core/node-pool/node-pool.ts";
+import type { Env } from "../env.ts";
+import { Alarm } from "./alarm.ts";
+import { type Migration, migrate } from "./migrate.ts";
+import { statusStub } from "./status-object.ts";
+
+/** How often a pool tells StatusObject of itself while nothing changes. */
+const reportEveryMs = 30_000;
+
+export type ClaimResult =
+  | { kind: "lease"; nodeId: NodeId }
+  | { kind: "refuse"; code: "no_live_node" | "no_free_node" | "queue_full" };
+
+/** A node's word on its room, with the model as it advertises it. */
+export interface Offer {
+  nodeId: NodeId;
+  card: ModelCard;
+  free: number;
+  /** Claims that have reached the node since its last offer. */
+  taken: AttemptId[];
+}
+
+/** Tables of a PoolObject: who is a member. Credits, claims and tickets live in memory only. */
+const poolMigrations: readonly Migration[] = [
+  {
+    number: 1,
+    sql: "CREATE TABLE members (node_id TEXT PRIMARY KEY, card TEXT NOT NULL, heard_at_ms INTEGER NOT NULL)",
+  },
+];
+
+/** Who can serve one model file, and who waits for it. Sees neither prompts nor tokens. */
+export class PoolObject extends DurableObject<Env> {
+  readonly #sql = this.ctx.storage.sql;
+  readonly #alarm = new Alarm(this.ctx.storage, [(nowMs) => this.#report(nowMs)]);
+  readonly #pool: NodePool;
+  /** Answers of the tickets that wait, and the timer of the earliest to expire. */
+  readonly #waiting = new Map<AttemptId, (result: ClaimResult) => void>();
+  #expiry: ReturnType<typeof setTimeout> | undefined;
+  #card: ModelCard | undefined;
+
+  constructor(ctx: DurableObjectState, env: Env) {
+    super(ctx, env);
+    migrate(ctx.storage, poolMigrations);
+    this.#pool = emptyPool({ tickets: limits.ticketsPerPool, claimMs: limits.ackMs, silentMs: 3 * reportEveryMs });
+    for (const row of this.#sql.exec<MemberRow>("SELECT node_id, card, heard_at_ms FROM members").toArray()) {
+      const card = modelCardSchema.parse(JSON.parse(row.card));
+      // After a reset nobody knows what runs; a node's object refuses what is too much, so all slots count as free.
+      this.#pool.members.set(nodeIdSchema.parse(row.node_id), {
+        nodeId: nodeIdSchema.parse(row.node_id),
+        slots: card.slots,
+        free: card.slots,
+        heardAtMs: row.heard_at_ms,
+      });
+      this.#card = card;
+    }
+  }
+
+  /** A node's object tells of its room: at joining, whenever it changes, and now and then. */
+  async offer({ nodeId, card, free, taken }: Offer): Promise<void> {
+    const nowMs = Date.now();
+    const known = this.#pool.members.get(nodeId);
+    this.#card = card;
+    this.#answer(offer(this.#pool, { nodeId, slots: card.slots, free, taken }, nowMs, Math.random));
+    if (known !== undefined && known.slots === card.slots && nowMs - known.heardAtMs < reportEveryMs / 2) return;
+    this.#sql.exec(
+      "INSERT OR REPLACE INTO members (node_id, card, heard_at_ms) VALUES (?, ?, ?)",
+      ...[nodeId, JSON.stringify(card), nowMs],
+    );
+    if (known === undefined) await this.#report(nowMs);
+    await this.#alarm.ringBy(nowMs + reportEveryMs);
+  }
+
+  /** A node is gone or takes no more. */
+  async leave(nodeId: NodeId): Promise<void> {
+    this.#sql.exec("DELETE FROM members WHERE node_id = ?", nodeId);
+    const wasMember = this.#pool.members.has(nodeId);
+    this.#answer(leave(this.#pool, nodeId, Date.now(), Math.random));
+    if (wasMember) await this.#report(Date.now());
+  }
+
+  /**
+   * A node with room for one task, waiting at most `waitMs` for one. A Worker whose client is gone must
+   * {@link withdraw}.
+   */
+  claim({
+    attemptId,
+    exclude,
+    waitMs,
+  }: {
+    attemptId: AttemptId;
+    exclude: NodeId[];
+    waitMs: number;
+  }): Promise<ClaimResult> {
+    const nowMs = Date.now();
+    const ticket = { attemptId, exclude: new Set(exclude), expiresAtMs: nowMs + waitMs };
+    const placement = claim(this.#pool, ticket, nowMs, Math.random);
+    if (placement.kind !== "wait") return Promise.resolve(placement);
+    this.#expireBy(ticket.expiresAtMs);
+    return new Promise((resolve) => this.#waiting.set(attemptId, resolve));
+  }
+
+  /** Gives up a ticket, or a lease that was not used. */
+  withdraw(attemptId: AttemptId): void {
+    this.#waiting.get(attemptId)?.({ kind: "refuse", code: "no_free_node" });
+    this.#waiting.delete(attemptId);
+    this.#answer(withdraw(this.#pool, attemptId, Date.now(), Math.random));
+  }
+
+  override async alarm(): Promise<void> {
+    await this.#alarm.ring(Date.now());
+  }
+
+  #answer(settled: readonly Settled[]): void {
+    for (const { attemptId, ...result } of settled) {
+      this.#waiting.get(attemptId)?.(result);
+      this.#waiting.delete(attemptId);
+    }
+  }
+
+  /** A timer, not the alarm: a ticket lives in memory, and so does what ends it. */
+  #expireBy(atMs: number): void {
+    if (this.#expiry !== undefined) return;
+    this.#expiry = setTimeout(
+      () => {
+        this.#expiry = undefined;
+        this.#answer(expire(this.#pool, Date.now(), Math.random));
+        const next = Math.min(...[...this.#pool.tickets.values()].map((ticket) => ticket.expiresAtMs));
+        if (Number.isFinite(next)) this.#expireBy(next);
+      },
+      Math.max(1, atMs - Date.now()),
+    );
+  }
+
+  /** Tells StatusObject of this pool; due again while it has members. */
+  async #report(nowMs: number): Promise<number | undefined> {
+    this.#answer(expire(this.#pool, nowMs, Math.random));
+    for (const row of this.#sql.exec<{ node_id: string }>("SELECT node_id FROM members").toArray()) {
+      if (!this.#pool.members.has(nodeIdSchema.parse(row.node_id))) {
+        this.#sql.exec("DELETE FROM members WHERE node_id = ?", row.node_id);
+      }
+    }
+    if (this.#card === undefined) return undefined;
+    const members = [...this.#pool.members.values()];
+    await statusStub(this.env).reportPool({
+      card: this.#card,
+      liveNodes: members.length,
+      slots: members.reduce((sum, member) => sum + member.slots, 0),
+      freeSlots: roomOf(this.#pool).reduce((sum, room) => sum + room.free, 0),
+      waiting: this.#pool.tickets.size,
+      atMs: nowMs,
+    });
+    return members.length > 0 ? nowMs + reportEveryMs : undefined;
+  }
+}
+
+type MemberRow = { node_id: string; card: string; heard_at_ms: number };

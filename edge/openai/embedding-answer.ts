@@ -1,0 +1,38 @@
+import { Refusal } from "../../core/refusal.ts";
+import type { ServedModel } from "../objects/status-object.ts";
+import type { TaskRun } from "../task-run.ts";
+import type { EmbeddingOrder } from "./embedding-request.ts";
+
+/** The vectors as OpenAI's `list` of `embedding` objects, in the order of the input. */
+export async function embeddingAnswer(
+  run: TaskRun,
+  { model, order }: { model: ServedModel; order: EmbeddingOrder },
+): Promise<Response> {
+  const vectors = new Map<number, string>();
+  for await (const event of run.answer()) {
+    if (event.type === "restart") vectors.clear();
+    else if (event.type === "delta") for (const { index, float32 } of event.vectors ?? []) vectors.set(index, float32);
+    else {
+      return Response.json({
+        object: "list",
+        model: model.id,
+        data: order.input.texts.map((_text, index) => ({
+          object: "embedding",
+          index,
+          embedding: encoded(vectors.get(index), order.encoding),
+        })),
+        usage: { prompt_tokens: event.promptTokens, total_tokens: event.promptTokens },
+        network: { taskId: run.taskId, nodes: run.nodeIds },
+      });
+    }
+  }
+  throw new Refusal({ code: "stream_broken", message: "The request was cancelled." });
+}
+
+/** The wire's little-endian float32 in base64 is OpenAI's own `base64` format. */
+function encoded(float32: string | undefined, encoding: EmbeddingOrder["encoding"]): string | number[] {
+  if (float32 === undefined) throw new Error("a committed embedding lacks a vector");
+  if (encoding === "base64") return float32;
+  const bytes = Uint8Array.from(atob(float32), (character) => character.charCodeAt(0));
+  return [...new Float32Array(bytes.buffer)];
+}

@@ -1,0 +1,50 @@
+import { limits } from "../core/limits.ts";
+import { Refusal } from "../core/refusal.ts";
+
+/**
+ * A request's body as JSON of unknown shape. Refuses by name: `request_too_large` past {@link limits.bodyBytes} (read
+ * no further than that), `invalid_utf8`, `invalid_json`.
+ */
+export async function readJson(request: Request): Promise<unknown> {
+  const text = await readText(request);
+  try {
+    return JSON.parse(text);
+  } catch (cause) {
+    const position = cause instanceof Error ? cause.message.replace(/^.*?(?= at position|$)/, "").trim() : "";
+    throw new Refusal({
+      code: "invalid_json",
+      message: `The body is not valid JSON${position === "" ? "" : ` (${position})`}. Send one JSON object.`,
+      cause,
+    });
+  }
+}
+
+async function readText(request: Request): Promise<string> {
+  const declaredBytes = Number(request.headers.get("content-length") ?? 0);
+  if (declaredBytes > limits.bodyBytes) throw tooLarge(declaredBytes);
+  const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: false });
+  let text = "";
+  let sizeBytes = 0;
+  try {
+    for await (const chunk of request.body ?? []) {
+      sizeBytes += chunk.byteLength;
+      if (sizeBytes > limits.bodyBytes) throw tooLarge(sizeBytes);
+      text += decoder.decode(chunk, { stream: true });
+    }
+    return text + decoder.decode();
+  } catch (cause) {
+    if (!(cause instanceof TypeError)) throw cause;
+    throw new Refusal({
+      code: "invalid_utf8",
+      message: "The body is not valid UTF-8. Encode the JSON as UTF-8.",
+      cause,
+    });
+  }
+}
+
+function tooLarge(sizeBytes: number): Refusal {
+  return new Refusal({
+    code: "request_too_large",
+    message: `The body has ${sizeBytes} bytes or more and the limit is ${limits.bodyBytes}. Send less at once.`,
+  });
+}

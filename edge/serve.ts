@@ -1,0 +1,77 @@
+import type { ModelKind } from "../core/model/model-card.ts";
+import { Refusal } from "../core/refusal.ts";
+import type { TaskInput } from "../core/wire/task-input.ts";
+import { authenticate, type Principal } from "./authenticate.ts";
+import type { Env } from "./env.ts";
+import { findModel } from "./model-directory.ts";
+import type { ServedModel } from "./objects/status-object.ts";
+import { streamedChatAnswer, wholeChatAnswer } from "./openai/chat-answer.ts";
+import { parseChatRequest } from "./openai/chat-request.ts";
+import { embeddingAnswer } from "./openai/embedding-answer.ts";
+import { parseEmbeddingRequest } from "./openai/embedding-request.ts";
+import { readJson } from "./read-body.ts";
+import { TaskRun } from "./task-run.ts";
+
+/** What a request brings besides itself. */
+export interface ServeContext {
+  env: Env;
+  requestId: string;
+  waitUntil: (promise: Promise<unknown>) => void;
+}
+
+/** One chat request's life, from key to last token. */
+export async function serveChat(request: Request, context: ServeContext): Promise<Response> {
+  const principal = await authenticate(request, context.env);
+  const order = parseChatRequest(await readJson(request));
+  const model = await findModelOf("chat", order.model, context.env);
+  const run = admit({ request, context, principal, model, input: order.input });
+  await run.begin();
+  return order.isStream
+    ? streamedChatAnswer(run, { model, order, requestId: context.requestId })
+    : wholeChatAnswer(run, model);
+}
+
+/** One embedding request's life. */
+export async function serveEmbeddings(request: Request, context: ServeContext): Promise<Response> {
+  const principal = await authenticate(request, context.env);
+  const order = parseEmbeddingRequest(await readJson(request));
+  const model = await findModelOf("embedding", order.model, context.env);
+  refuseOtherDimensions(order.dimensions, model);
+  const run = admit({ request, context, principal, model, input: order.input });
+  await run.begin();
+  return embeddingAnswer(run, { model, order });
+}
+
+function admit(parts: {
+  request: Request;
+  context: ServeContext;
+  principal: Principal;
+  model: ServedModel;
+  input: TaskInput;
+}): TaskRun {
+  const { request, context, principal, model, input } = parts;
+  const { env, waitUntil } = context;
+  return new TaskRun({ env, principal, model, input, signal: request.signal, waitUntil });
+}
+
+async function findModelOf(kind: ModelKind, id: string, env: Env): Promise<ServedModel> {
+  const model = await findModel(env, id);
+  if (model.card.kind === kind) return model;
+  throw new Refusal({
+    code: "invalid_value",
+    param: "model",
+    message:
+      kind === "chat"
+        ? `${model.id} makes embeddings and does not chat. Use it with POST /v1/embeddings, or choose a chat model.`
+        : `${model.id} chats and makes no embeddings. Use it with POST /v1/chat/completions, or choose an embedding model.`,
+  });
+}
+
+function refuseOtherDimensions(dimensions: number | undefined, model: ServedModel): void {
+  if (dimensions === undefined || dimensions === model.card.dimensions) return;
+  throw new Refusal({
+    code: "invalid_value",
+    param: "dimensions",
+    message: `${model.id} makes vectors of ${model.card.dimensions} dimensions and no others. Leave 'dimensions' out.`,
+  });
+}
