@@ -94,8 +94,8 @@ export const catalogue: readonly CatalogueModel[] = [
   {
     name: modelNameSchema.parse("all-minilm-l6-v2"),
     kind: "embedding",
-    fileSha256: modelHashSchema.parse("db459b74291757d0c1e5b8309d47f15fb2351bf33bdce278c7bd43fa3606e55d"),
-    sizeBytes: 46_223_264,
+    fileSha256: modelHashSchema.parse("b848ffda0ef81fbf89b7f8f2b469351de51340d13ed769b503a4c958ef7cfc12"),
+    sizeBytes: 46_223_328,
     license: "Apache-2.0",
     description: "all-MiniLM-L6-v2, F16: sentence embeddings of 384 numbers.",
     conversion: { kind: "bert-safetensors-to-gguf", title: "all-MiniLM-L6-v2", heads: 12, layerNormEpsilon: 1e-12 },

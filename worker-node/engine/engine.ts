@@ -47,7 +47,10 @@ export interface Engine {
   readonly contextTokens: number;
   /** Length of a vector; `undefined` for chat models. */
   readonly dimensions: number | undefined;
-  /** Renders with the model's own chat template and counts; throws only on broken invariants. */
+  /**
+   * Renders with the model's own chat template and counts. Throws `ChatTemplateError` where the template can't express
+   * this conversation in any order of roles (the request's fault), else only on broken invariants.
+   */
   prepareChat(input: ChatInput): Promise<PreparedChat | ContextOverflow>;
   prepareEmbedding(input: EmbedInput): Promise<PreparedEmbedding | ContextOverflow>;
   /** Decode speed of one stream in tokens per second, measured now by a short run. For embeddings, input tokens per second. */

@@ -1,0 +1,154 @@
+import os from "node:os";
+import { Command, InvalidArgumentError } from "commander";
+import { limits } from "../core/limits.ts";
+import { doctor } from "./commands/doctor.ts";
+import { start } from "./commands/start.ts";
+import { status } from "./commands/status.ts";
+import { defaultCacheDir } from "./models/cache-dir.ts";
+import { ModelError } from "./models/model-error.ts";
+import { addModel, listModels, pullModel, verifyModels } from "./models/models-command.ts";
+import { software } from "./software.ts";
+
+const out = (line: string) => console.log(line);
+const terminal = process.stderr.isTTY ? process.stderr : undefined;
+
+/** The command line `cortensor-node`. Resolves with the exit code. */
+export async function main(argv: readonly string[]): Promise<number> {
+  let exitCode = 0;
+  const program = new Command("cortensor-node")
+    .description("Serves AI models to a cortensor-edge network: dials out, pulls tasks, answers them.")
+    .version(software)
+    .showHelpAfterError();
+
+  program
+    .command("doctor")
+    .description("say what this machine can run, and what is wrong")
+    .option("--router <url>", "also check that this router can be reached", httpUrl)
+    .option("--gpu <mode>", "auto, or off for the CPU alone", gpuMode, "auto")
+    .option("--cache <dir>", "where model files are kept", defaultCacheDir())
+    .action(async (flags: { router?: URL; gpu: "auto" | false; cache: string }) => {
+      exitCode = await doctor({ routerUrl: flags.router, gpu: flags.gpu, cacheDir: flags.cache, out });
+    });
+
+  const models = program.command("models").description("the model files of this machine");
+  const cacheFlag = ["--cache <dir>", "where model files are kept", defaultCacheDir()] as const;
+  models
+    .command("list")
+    .description("models of the catalogue, and those added here")
+    .option(...cacheFlag)
+    .action(async ({ cache }: { cache: string }) => {
+      await listModels({ cacheDir: cache, out });
+    });
+  models
+    .command("pull <name...>")
+    .description("fetch models of the catalogue and check their hashes")
+    .option(...cacheFlag)
+    .action(async (names: string[], { cache }: { cache: string }) => {
+      for (const name of names) await pullModel({ name, cacheDir: cache, out, terminal });
+    });
+  models
+    .command("verify")
+    .description("read the files again and compare their hashes")
+    .option(...cacheFlag)
+    .action(async ({ cache }: { cache: string }) => {
+      const isSound = await verifyModels({ cacheDir: cache, out, terminal });
+      exitCode = isSound ? 0 : 1;
+    });
+  models
+    .command("add <file>")
+    .description("serve a GGUF file of your own")
+    .option("--name <name>", "what consumers ask for, instead of the name in the file")
+    .option(...cacheFlag)
+    .action(async (file: string, { name, cache }: { name?: string; cache: string }) => {
+      await addModel({ file, name, cacheDir: cache, out });
+    });
+
+  program
+    .command("start")
+    .description("join a router and serve")
+    .requiredOption("--router <url>", "the router, as https://router.example", httpUrl)
+    .option("--token <invite>", "invite inv-… from the router's admin; needed once", process.env.CORTENSOR_TOKEN)
+    .option("--model <name...>", "models to serve, by name or as a path to a GGUF; all that are held unless given")
+    .option("--name <name>", "what to call this box", os.hostname())
+    .option("--slots <n>", "tasks at once, per model", wholeNumber({ most: limits.slotsPerModel }), 4)
+    .option("--context <tokens>", "longest prompt plus answer", wholeNumber({ most: 10_000_000 }), 8_192)
+    .option("--threads <n>", "CPU threads; from the free cores unless given", wholeNumber({ most: 1_024 }))
+    .option("--gpu <mode>", "auto, or off for the CPU alone", gpuMode, "auto")
+    .option(
+      "--home <dir>",
+      "this node's own folder: key, status, logs (default: ~/.cortensor)",
+      process.env.CORTENSOR_HOME,
+    )
+    .option(...cacheFlag)
+    .option("--log-token-ids", "keep every answer's token ids in outputs.jsonl of the home", false)
+    .option("--exit-with-parent", "end when standard input closes", false)
+    .action(async (flags: StartFlags) => {
+      exitCode = await start({
+        routerUrl: flags.router,
+        invite: flags.token,
+        name: flags.name.slice(0, 100),
+        models: flags.model ?? [],
+        slots: flags.slots,
+        contextTokens: flags.context,
+        threads: flags.threads,
+        gpu: flags.gpu,
+        homeDir: flags.home,
+        cacheDir: flags.cache,
+        logTokenIds: flags.logTokenIds,
+        exitWithParent: flags.exitWithParent,
+        out,
+      });
+    });
+
+  program
+    .command("status")
+    .description("how the node of this machine fares")
+    .option("--home <dir>", "the node's folder (default: ~/.cortensor)", process.env.CORTENSOR_HOME)
+    .action(({ home }: { home?: string }) => {
+      exitCode = status({ homeDir: home, out });
+    });
+
+  try {
+    await program.parseAsync(argv);
+    return exitCode;
+  } catch (error) {
+    // A named error says by itself what to do; anything else is a bug and is shown whole.
+    console.error(error instanceof ModelError ? error.message : error);
+    return 1;
+  }
+}
+
+interface StartFlags {
+  router: URL;
+  token?: string;
+  model?: string[];
+  name: string;
+  slots: number;
+  context: number;
+  threads?: number;
+  gpu: "auto" | false;
+  home?: string;
+  cache: string;
+  logTokenIds: boolean;
+  exitWithParent: boolean;
+}
+
+function httpUrl(text: string): URL {
+  const url = URL.parse(text);
+  if (url?.protocol === "http:" || url?.protocol === "https:") return url;
+  throw new InvalidArgumentError("Give it as https://router.example");
+}
+
+function gpuMode(text: string): "auto" | false {
+  if (text === "auto") return "auto";
+  if (text === "off") return false;
+  throw new InvalidArgumentError("Use auto or off.");
+}
+
+function wholeNumber({ most }: { most: number }): (text: string) => number {
+  return (text) => {
+    const number = Number(text);
+    if (Number.isInteger(number) && number >= 1 && number <= most) return number;
+    throw new InvalidArgumentError(`Use a whole number from 1 to ${most}.`);
+  };
+}

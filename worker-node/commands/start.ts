@@ -1,0 +1,166 @@
+import { mkdirSync } from "node:fs";
+import { nodeIdOf } from "../../core/identity/node-key.ts";
+import { ConnectionRefused, RouterConnection } from "../connection/router-connection.ts";
+import { describeHardware } from "../engine/hardware.ts";
+import { defaultHomeDir, loadNodeKey } from "../home.ts";
+import { loadEngines } from "../load-engines.ts";
+import { holdModels } from "../models/hold-models.ts";
+import { software } from "../software.ts";
+import { isNodeRunning, type NodeStatus, readNodeStatus, statusEveryMs, writeNodeStatus } from "../status-file.ts";
+import { OutputLog, taskLine } from "../task-log.ts";
+import { TaskRunner } from "../task-runner.ts";
+
+export interface StartOptions {
+  routerUrl: URL;
+  invite: string | undefined;
+  name: string;
+  /** Names or paths; empty: all that this machine holds, and the catalogue's small ones where it holds none. */
+  models: readonly string[];
+  slots: number;
+  contextTokens: number;
+  threads: number | undefined;
+  gpu: "auto" | false;
+  homeDir: string | undefined;
+  cacheDir: string;
+  logTokenIds: boolean;
+  /** End when standard input closes: whoever started this node is gone. */
+  exitWithParent: boolean;
+  out: (line: string) => void;
+}
+
+/**
+ * Runs the node until it is told to stop (SIGTERM or SIGINT: it drains; a second time: it ends at once). Returns the
+ * exit code: 0 when it drained, 1 where something keeps it from work, which has been said.
+ */
+export async function start(options: StartOptions): Promise<number> {
+  const { out } = options;
+  const homeDir = options.homeDir ?? defaultHomeDir();
+  mkdirSync(homeDir, { recursive: true, mode: 0o700 });
+  const other = readNodeStatus(homeDir);
+  if (other !== undefined && isNodeRunning(other, Date.now())) {
+    out(`A node already runs from ${homeDir} (process ${other.pid}). Stop it, or give this one its own --home.`);
+    return 1;
+  }
+  const key = await loadNodeKey(homeDir);
+  const nodeId = await nodeIdOf(key.publicKey);
+  const status: NodeStatus = {
+    pid: process.pid,
+    nodeId,
+    name: options.name,
+    routerUrl: options.routerUrl.href,
+    operator: null,
+    state: "starting",
+    problem: null,
+    models: [],
+    running: 0,
+    tasksDone: 0,
+    tasksFailed: 0,
+    tokensOut: 0,
+    startedAtMs: Date.now(),
+    updatedAtMs: Date.now(),
+  };
+  const tell = (change: Partial<NodeStatus>) => {
+    Object.assign(status, change, { running: runner?.runningCount ?? 0, updatedAtMs: Date.now() });
+    writeNodeStatus(homeDir, status);
+  };
+  let runner: TaskRunner | undefined;
+  tell({});
+
+  const terminal = process.stderr.isTTY ? process.stderr : undefined;
+  const resolved = await holdModels({ names: options.models, cacheDir: options.cacheDir, out, terminal });
+  const { llama, models } = await loadEngines({ ...options, models: resolved });
+  for (const { card } of models) {
+    out(
+      `loaded ${card.name} (${card.quantization}, ${card.contextTokens} tokens, ${card.slots} slots, ${card.tokensPerSecond} tokens/s)`,
+    );
+  }
+  const { backend, ...hardware } = await describeHardware(llama);
+  const outputLog = options.logTokenIds ? new OutputLog(homeDir) : undefined;
+
+  const connection = new RouterConnection({
+    routerUrl: options.routerUrl,
+    key,
+    details: {
+      invite: options.invite,
+      name: options.name,
+      software,
+      engine: `llama.cpp ${backend.llamaCpp} (node-llama-cpp ${backend.nodeLlamaCpp})`,
+      hardware,
+      models: models.map(({ card }) => card),
+    },
+    events: {
+      onWelcome: ({ operator }) => {
+        out(`joined ${options.routerUrl.host} as ${nodeId} of operator ${operator}`);
+        tell({ state: "active", operator, problem: null });
+        tasks.open().catch((error: unknown) => out(`could not offer slots: ${String(error)}`));
+      },
+      onFrame: (frame) => {
+        if (frame.type === "task") tasks.take(frame);
+        else if (frame.type === "cancel") tasks.cancel(frame.attemptId);
+        else stop(`the router asks to drain: ${frame.reason}`);
+      },
+      onLost: ({ reason, retryMs }) => {
+        out(
+          `no connection to ${options.routerUrl.host}: ${reason}; dialling again in ${(retryMs / 1_000).toFixed(1)} s`,
+        );
+        tell({ state: "connecting", problem: reason });
+        tasks.abandon().catch((error: unknown) => out(`could not end what ran: ${String(error)}`));
+      },
+    },
+  });
+  const tasks = new TaskRunner({
+    models: models.map(({ card, engine }) => ({ ...card, engine })),
+    send: (frame) => connection.send(frame),
+    onFinished: (task) => {
+      out(taskLine(task, new Date()));
+      outputLog?.write(task);
+      const isFailed = task.outcome === "failed";
+      tell({
+        tasksDone: status.tasksDone + (isFailed ? 0 : 1),
+        tasksFailed: status.tasksFailed + (isFailed ? 1 : 0),
+        tokensOut: status.tokensOut + task.tokenIds.length,
+      });
+    },
+  });
+  runner = tasks;
+  const pulse = setInterval(() => tell({}), statusEveryMs);
+
+  let isStopping = false;
+  const stop = (reason: string) => {
+    if (isStopping) {
+      out("stopping at once; what runs is lost");
+      process.exit(1);
+    }
+    isStopping = true;
+    out(`${reason}: finishing ${tasks.runningCount} running tasks, taking no more`);
+    tell({ state: "draining" });
+    tasks
+      .drain()
+      .catch((error: unknown) => out(`could not drain: ${String(error)}`))
+      .finally(() => connection.close());
+  };
+  process.on("SIGTERM", () => stop("SIGTERM"));
+  process.on("SIGINT", () => stop("SIGINT"));
+  if (options.exitWithParent) process.stdin.on("close", () => process.exit(0)).resume();
+
+  tell({
+    state: "connecting",
+    models: models.map(({ card }) => ({ name: card.name, slots: card.slots, tokensPerSecond: card.tokensPerSecond })),
+  });
+  try {
+    await connection.run();
+    tell({ state: "stopped" });
+    return 0;
+  } catch (error) {
+    if (!(error instanceof ConnectionRefused)) throw error;
+    out(`${options.routerUrl.host} refuses this node (${error.code}): ${error.message}`);
+    tell({ state: "refused", problem: error.message });
+    return 1;
+  } finally {
+    clearInterval(pulse);
+    await tasks.abandon();
+    for (const { engine } of models) await engine.dispose();
+    await llama.dispose();
+    await outputLog?.close();
+  }
+}

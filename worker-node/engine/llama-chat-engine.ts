@@ -1,0 +1,134 @@
+import type { LlamaContext, LlamaModel, Token } from "node-llama-cpp";
+import type { ChatInput } from "../../core/wire/task-input.ts";
+import { AnswerText } from "./answer-text.ts";
+import type { ChatOutcome, ChatPiece, ContextOverflow, Engine, PreparedChat } from "./engine.ts";
+import { createPromptTokenizer, type PromptTokenizer } from "./prompt-tokens.ts";
+import { RunningWork } from "./running-work.ts";
+import { samplingOptions } from "./sampling-options.ts";
+import { SequenceSlot } from "./sequence-slot.ts";
+import { SlotPool } from "./slot-pool.ts";
+import { StepScheduler } from "./step-scheduler.ts";
+import { readVocabulary, type Vocabulary } from "./vocabulary.ts";
+
+/** Tokens and time of the run that measures speed, whichever ends first. */
+const speedRun = { tokens: 32, ms: 1_500 } as const;
+
+/** A chat model whose answers run side by side in the sequences of one context (continuous batching). */
+export class LlamaChatEngine implements Engine {
+  readonly kind = "chat";
+  readonly dimensions = undefined;
+  readonly contextTokens: number;
+  readonly #model: LlamaModel;
+  readonly #context: LlamaContext;
+  readonly #vocabulary: Vocabulary;
+  readonly #tokenizePrompt: PromptTokenizer<Token>;
+  readonly #slots: SlotPool<SequenceSlot>;
+  readonly #work = new RunningWork();
+
+  /** `context` must have a batch of at least `chunkTokens` plus one token for each of its sequences. */
+  constructor(options: { context: LlamaContext; contextTokens: number; chunkTokens: number }) {
+    this.#context = options.context;
+    this.#model = options.context.model;
+    this.contextTokens = options.contextTokens;
+    this.#vocabulary = readVocabulary(this.#model);
+    this.#tokenizePrompt = createPromptTokenizer(this.#model, this.#vocabulary);
+    const scheduler = new StepScheduler({ chunkTokens: options.chunkTokens });
+    const { context } = options;
+    this.#slots = new SlotPool(
+      Array.from({ length: context.totalSequences }, () => new SequenceSlot({ context, scheduler })),
+    );
+  }
+
+  async prepareChat(input: ChatInput): Promise<PreparedChat | ContextOverflow> {
+    this.#work.ensureOpen();
+    const prompt = this.#tokenizePrompt(input.messages);
+    const promptTokens = prompt.length;
+    if (promptTokens >= this.contextTokens) {
+      return { kind: "context_overflow", promptTokens, contextTokens: this.contextTokens, inputIndex: 0 };
+    }
+    return {
+      kind: "prepared",
+      promptTokens,
+      run: (options) => this.#work.track(() => this.#answer({ input, prompt, ...options })),
+    };
+  }
+
+  async prepareEmbedding(): Promise<never> {
+    throw new Error("a chat engine was asked for embeddings");
+  }
+
+  measureTokensPerSecond(): Promise<number> {
+    return this.#work.track(() => this.#withSlot([], new AbortController().signal, (slot) => this.#time(slot), 0));
+  }
+
+  async dispose(): Promise<void> {
+    await this.#work.close();
+    await this.#context.dispose();
+    await this.#model.dispose();
+  }
+
+  async #answer({
+    input: { sampling },
+    prompt,
+    onPiece,
+    signal,
+  }: {
+    input: ChatInput;
+    prompt: readonly Token[];
+    onPiece: (piece: ChatPiece) => void;
+    signal: AbortSignal;
+  }): Promise<ChatOutcome> {
+    const room = this.contextTokens - prompt.length;
+    const longestAnswerTokens = Math.min(sampling.maxTokens ?? room, room);
+    const generated: Token[] = [];
+    const text = new AnswerText({ vocabulary: this.#vocabulary, stop: sampling.stop });
+    const generate = async (slot: SequenceSlot): Promise<ChatOutcome["finishReason"]> => {
+      const evaluate = samplingOptions({ sampling, generated, longestAnswerTokens });
+      for await (const token of slot.generate({ prompt, signal, evaluate })) {
+        generated.push(token);
+        const piece = text.push(token);
+        onPiece({ tokenIds: [token], text: piece.text });
+        if (piece.stopped) return "stop";
+        if (generated.length === longestAnswerTokens) return "length";
+      }
+      return signal.aborted ? "cancelled" : "stop";
+    };
+    const finishReason = await this.#withSlot<ChatOutcome["finishReason"]>(prompt, signal, generate, "cancelled");
+    const rest = text.flush();
+    if (rest !== "") onPiece({ tokenIds: [], text: rest });
+    return { finishReason, promptTokens: prompt.length, completionTokens: generated.length };
+  }
+
+  /** Lends a slot to `action`; answers `aborted` where the signal aborts before there is one. */
+  async #withSlot<T>(
+    prompt: readonly Token[],
+    signal: AbortSignal,
+    action: (slot: SequenceSlot) => Promise<T>,
+    aborted: T,
+  ): Promise<T> {
+    const slot = await this.#slots.acquire(prompt, signal);
+    if (slot === undefined) return aborted;
+    try {
+      return await action(slot);
+    } finally {
+      this.#slots.release(slot);
+    }
+  }
+
+  /** Tokens per second from the first generated token on; ends of answer are passed over, so that it always has some. */
+  async #time(slot: SequenceSlot): Promise<number> {
+    const { bos } = this.#model.tokens;
+    const prompt = [...(bos === null ? [] : [bos]), ...this.#model.tokenize("Once upon a time")];
+    const longest = Math.min(speedRun.tokens + 1, this.contextTokens - prompt.length);
+    let startedMs: number | undefined;
+    let tokens = 0;
+    const evaluate = { temperature: 0, yieldEogToken: true };
+    for await (const _token of slot.generate({ prompt, signal: new AbortController().signal, evaluate })) {
+      startedMs ??= performance.now();
+      tokens++;
+      const elapsedMs = performance.now() - startedMs;
+      if (tokens === longest || (tokens > 1 && elapsedMs > speedRun.ms)) return ((tokens - 1) * 1_000) / elapsedMs;
+    }
+    throw new Error("the model ended a run in which ends are passed over");
+  }
+}

@@ -1,0 +1,34 @@
+import { chmodSync, existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
+import { homedir } from "node:os";
+import { join } from "node:path";
+import { z } from "zod";
+import { type NodeKeyPair, newNodeKey } from "../core/identity/node-key.ts";
+
+/** Where a node keeps what is its own: key, status, logs. One home a node. `$CORTENSOR_HOME`, else `~/.cortensor`. */
+export function defaultHomeDir(): string {
+  return process.env.CORTENSOR_HOME ?? join(homedir(), ".cortensor");
+}
+
+const keyFileSchema = z.strictObject({ publicKey: z.string(), privateKey: z.string() });
+
+/** The node's key from `<home>/node-key.json`, drawn at the first call. The file is the node's identity: only its owner may read it. */
+export async function loadNodeKey(homeDir: string): Promise<NodeKeyPair> {
+  const path = join(homeDir, "node-key.json");
+  if (existsSync(path)) {
+    const parsed = keyFileSchema.safeParse(JSON.parse(readFileSync(path, "utf8")));
+    if (parsed.success) return parsed.data;
+    throw new Error(`${path} is not a node key. Restore it from a backup, or move it away to draw a new identity.`);
+  }
+  mkdirSync(homeDir, { recursive: true, mode: 0o700 });
+  const key = await newNodeKey();
+  writeAtomically(path, JSON.stringify(key, null, 2), 0o600);
+  return key;
+}
+
+/** Writes a file so that a reader, or a crash, sees the old text or the new, never a part. */
+export function writeAtomically(path: string, text: string, mode = 0o644): void {
+  const draft = `${path}.${process.pid}.part`;
+  writeFileSync(draft, text, { mode });
+  chmodSync(draft, mode);
+  renameSync(draft, path);
+}

@@ -1,0 +1,50 @@
+import { existsSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { z } from "zod";
+import { writeAtomically } from "./home.ts";
+
+/** How a node says that it lives: rewritten this often, and at each change. */
+export const statusEveryMs = 2_000;
+
+export const nodeStatusSchema = z.strictObject({
+  pid: z.int().positive(),
+  nodeId: z.string(),
+  name: z.string(),
+  routerUrl: z.string(),
+  /** Account the node belongs to, once the router has said so. */
+  operator: z.string().nullable(),
+  state: z.enum(["starting", "connecting", "active", "draining", "refused", "stopped"]),
+  /** What keeps it from work, where something does. */
+  problem: z.string().nullable(),
+  models: z.array(z.strictObject({ name: z.string(), slots: z.int(), tokensPerSecond: z.number() })),
+  running: z.int().nonnegative(),
+  tasksDone: z.int().nonnegative(),
+  tasksFailed: z.int().nonnegative(),
+  tokensOut: z.int().nonnegative(),
+  startedAtMs: z.int().nonnegative(),
+  updatedAtMs: z.int().nonnegative(),
+});
+export type NodeStatus = z.infer<typeof nodeStatusSchema>;
+
+/** `<home>/status.json`, or `undefined` where no node ever ran from this home. */
+export function readNodeStatus(homeDir: string): NodeStatus | undefined {
+  const path = join(homeDir, "status.json");
+  if (!existsSync(path)) return undefined;
+  const parsed = nodeStatusSchema.safeParse(JSON.parse(readFileSync(path, "utf8")));
+  return parsed.success ? parsed.data : undefined;
+}
+
+export function writeNodeStatus(homeDir: string, status: NodeStatus): void {
+  writeAtomically(join(homeDir, "status.json"), JSON.stringify(status, null, 2));
+}
+
+/** True where the process that wrote this status still runs. A fresh time is asked for too, since pids come again. */
+export function isNodeRunning(status: NodeStatus, nowMs: number): boolean {
+  if (status.state === "stopped" || nowMs - status.updatedAtMs > 10 * statusEveryMs) return false;
+  try {
+    process.kill(status.pid, 0);
+    return true;
+  } catch {
+    return false;
+  }
+}

@@ -1,0 +1,43 @@
+import { createWriteStream, type WriteStream } from "node:fs";
+import { join } from "node:path";
+import type { FinishedTask } from "./task-runner.ts";
+
+/** One readable line of a task: model, tokens in and out, time to first token, speed, how it ended. */
+export function taskLine(task: FinishedTask, now: Date): string {
+  const { frame, model, outcome, problem, promptTokens, tokenIds, firstTokenMs, totalMs } = task;
+  const parts = [now.toTimeString().slice(0, 8), model, `in ${promptTokens}`];
+  if (frame.input.kind === "chat") {
+    parts.push(`out ${tokenIds.length} tokens`);
+    if (firstTokenMs !== undefined) {
+      parts.push(`first token ${firstTokenMs} ms`);
+      // The first token belongs to the prompt's time; speed is that of the tokens after it.
+      const decodeMs = totalMs - firstTokenMs;
+      if (tokenIds.length > 1 && decodeMs > 0) {
+        parts.push(`${(((tokenIds.length - 1) / decodeMs) * 1_000).toFixed(1)} tokens/s`);
+      }
+    }
+  } else parts.push(`${frame.input.texts.length} texts`, `${totalMs} ms`);
+  parts.push(problem === undefined ? outcome : `${outcome}: ${problem}`, frame.taskId);
+  return parts.join("  ");
+}
+
+/**
+ * `<home>/outputs.jsonl`: what each task put out, token for token, for an operator who must account for it. Off unless
+ * asked for: token ids are the answer's text in another form.
+ */
+export class OutputLog {
+  readonly #stream: WriteStream;
+
+  constructor(homeDir: string) {
+    this.#stream = createWriteStream(join(homeDir, "outputs.jsonl"), { flags: "a", mode: 0o600 });
+  }
+
+  write({ frame, model, outcome, promptTokens, tokenIds }: FinishedTask): void {
+    const { taskId, attemptId } = frame;
+    this.#stream.write(`${JSON.stringify({ taskId, attemptId, model, outcome, promptTokens, tokenIds })}\n`);
+  }
+
+  close(): Promise<void> {
+    return new Promise((resolve) => this.#stream.end(resolve));
+  }
+}
