@@ -1,15 +1,12 @@
 import { type ChildProcess, spawn } from "node:child_process";
-import { createWriteStream } from "node:fs";
+import { createWriteStream, readFileSync } from "node:fs";
 import { createInterface } from "node:readline";
-
-/** How long a service that was told to stop may take before it is killed. */
-const stopMs = 8_000;
 
 export interface ServiceOptions {
   name: string;
   /** Arguments of the project's own Node: a script and its flags. */
   command: readonly string[];
-  env?: Readonly<Record<string, string>>;
+  env?: Readonly<Record<string, string>> | undefined;
   logPath: string;
   /** Called when it ends without having been told to. */
   onEnded: (how: string) => void;
@@ -22,26 +19,27 @@ export interface ServiceOptions {
  */
 export class Service {
   readonly name: string;
+  readonly logPath: string;
+  readonly ended: Promise<void>;
   readonly #child: ChildProcess;
-  readonly #ended: Promise<void>;
   #isStopping = false;
 
   constructor({ name, command, env, logPath, onEnded }: ServiceOptions) {
     this.name = name;
-    const log = createWriteStream(logPath, { flags: "a" });
+    this.logPath = logPath;
     this.#child = spawn(process.execPath, ["--disable-warning=ExperimentalWarning", ...command], {
       stdio: ["pipe", "pipe", "pipe"],
       env: { ...process.env, ...env },
       detached: true,
     });
-    this.#child.stdout?.pipe(log);
-    this.#child.stderr?.pipe(log);
-    this.#ended = new Promise((resolve) => {
-      this.#child.once("exit", (code, signal) => {
-        resolve();
+    const log = createWriteStream(logPath, { flags: "a" });
+    this.#child.stdout?.pipe(log, { end: false });
+    this.#child.stderr?.pipe(log, { end: false });
+    this.ended = new Promise((resolve) => {
+      this.#child.once("close", (code, signal) => {
+        log.end(() => resolve());
         if (!this.#isStopping) onEnded(signal ?? `exit code ${code}`);
       });
-      this.#child.once("error", () => resolve());
     });
   }
 
@@ -49,18 +47,27 @@ export class Service {
     return this.#child.pid ?? 0;
   }
 
+  get hasEnded(): boolean {
+    return this.#child.exitCode !== null || this.#child.signalCode !== null;
+  }
+
   /** Calls `onLine` for each line of the service's standard output. */
   onLine(onLine: (line: string) => void): void {
     if (this.#child.stdout !== null) createInterface({ input: this.#child.stdout }).on("line", onLine);
   }
 
-  /** Ends it: politely, then for good. Resolves when the process is gone. */
-  async stop(signal: NodeJS.Signals = "SIGTERM"): Promise<void> {
+  /** The last line of its log: what it said before it ended. */
+  lastWords(): string {
+    return readFileSync(this.logPath, "utf8").trimEnd().split("\n").at(-1) ?? "";
+  }
+
+  /** Ends it: politely, and for good after `graceMs`. Resolves when the process is gone. */
+  async stop({ graceMs }: { graceMs: number }): Promise<void> {
     this.#isStopping = true;
-    if (this.#child.exitCode !== null || this.#child.signalCode !== null) return;
-    this.#child.kill(signal);
-    const timer = setTimeout(() => this.#child.kill("SIGKILL"), stopMs);
-    await this.#ended;
+    if (this.hasEnded) return;
+    this.#child.kill("SIGTERM");
+    const timer = setTimeout(() => this.#child.kill("SIGKILL"), graceMs);
+    await this.ended;
     clearTimeout(timer);
   }
 }

@@ -44,7 +44,8 @@ export async function main(argv: readonly string[]): Promise<number> {
     .description("fetch models of the catalogue and check their hashes")
     .option(...cacheFlag)
     .action(async (names: string[], { cache }: { cache: string }) => {
-      for (const name of names) await pullModel({ name, cacheDir: cache, out, terminal });
+      const signal = interruption();
+      for (const name of names) await pullModel({ name, cacheDir: cache, out, terminal, signal });
     });
   models
     .command("verify")
@@ -131,6 +132,17 @@ interface StartFlags {
   cache: string;
   logTokenIds: boolean;
   exitWithParent: boolean;
+}
+
+/** Aborts on Ctrl-C, so that a half-done pull cleans up after itself; what it has fetched is resumed next time. */
+function interruption(): AbortSignal {
+  const controller = new AbortController();
+  for (const signal of ["SIGINT", "SIGTERM"] as const) {
+    process.once(signal, () =>
+      controller.abort(new ModelError("cancelled", "Stopped; pull again to go on from here.")),
+    );
+  }
+  return controller.signal;
 }
 
 function httpUrl(text: string): URL {

@@ -55,13 +55,15 @@ async function textOf(stream: NodeJS.ReadableStream | null): Promise<string> {
 test("what was committed before a kill in the midst of writing is there afterwards, and batches are whole", async () => {
   const { child, query } = await start();
   await query`create table written (batch integer, half integer, filling text)`;
+  let begun = 0;
   let committed = 0;
   const filling = "x".repeat(20_000);
   const killed = exitOf(child);
   // Several writers at once, so that the kill finds requests in every stage.
   const write = async (): Promise<void> => {
     for (;;) {
-      const batch = committed + Math.floor(Math.random() * 1_000_000);
+      begun += 1;
+      const batch = begun;
       await query.transaction([
         query`insert into written values (${batch}, 1, ${filling})`,
         query`insert into written values (${batch}, 2, ${filling})`,
@@ -108,7 +110,7 @@ test("a second process on the same directory is refused in one sentence, and a s
   expect(await exitOf(third.child)).toEqual([0, null]);
 }, 60_000);
 
-test.each<[guarantee: string, flags: string[]]>([
+test.concurrent.each<[guarantee: string, flags: string[]]>([
   ["a missing password is said", ["--data", "/tmp/none"]],
   ["an unknown flag is said", ["--dta", "/tmp/none"]],
   ["a port that is no number is said", ["--data", "/tmp/none", "--password", "x", "--port", "http"]],

@@ -160,11 +160,11 @@ test("no entries are no request, and more than 500 are refused", async () => {
   ).rejects.toThrow(RangeError);
 });
 
-test("500 tasks with the most attempts there can be are one request of four statements", async () => {
+test("500 tasks whose attempts pass 65,535 values are one request of four statements", async () => {
   const entries = Array.from({ length: 500 }, (_, number) =>
     task(`t${number}`, {
       promptTokens: 1,
-      attempts: Array.from({ length: 64 }, (_, which) => attempt(`t${number}x${which}`)),
+      attempts: Array.from({ length: 20 }, (_, which) => attempt(`t${number}x${which}`)),
     }),
   );
   const bodies: string[] = [];
@@ -184,7 +184,7 @@ test("500 tasks with the most attempts there can be are one request of four stat
     globalThis.fetch = fetch;
   }
   expect(bodies.map((body) => JSON.parse(body).queries.length)).toEqual([4]);
-  expect(await database.$count(attempts)).toBe(32_000);
+  expect(await database.$count(attempts)).toBe(10_000);
   expect(await database.$count(usage)).toBe(500);
 }, 60_000);
 

@@ -10,6 +10,7 @@ export const modelErrorCodes = [
   "invalid_name",
   "name_taken",
   "broken_record",
+  "cancelled",
   "hash_mismatch",
   "source_unreachable",
   "python_missing",
