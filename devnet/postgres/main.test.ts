@@ -109,14 +109,3 @@ test("a second process on the same directory is refused in one sentence, and a s
   third.child.stdin?.end();
   expect(await exitOf(third.child)).toEqual([0, null]);
 }, 60_000);
-
-test.concurrent.each<[guarantee: string, flags: string[]]>([
-  ["a missing password is said", ["--data", "/tmp/none"]],
-  ["an unknown flag is said", ["--dta", "/tmp/none"]],
-  ["a port that is no number is said", ["--data", "/tmp/none", "--password", "x", "--port", "http"]],
-])("%s, with how to call it", async (_guarantee, flags) => {
-  const child = launch(...flags);
-  const [complaint, exit] = await Promise.all([textOf(child.stderr), exitOf(child)]);
-  expect(complaint).toContain("node devnet/postgres/main.ts --data DIR");
-  expect(exit).toEqual([2, null]);
-});

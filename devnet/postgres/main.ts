@@ -1,65 +1,44 @@
-import { parseArgs } from "node:util";
-import { z } from "zod";
 import { DirectoryInUse } from "./directory-lock.ts";
-import { startPostgresEndpoint } from "./endpoint.ts";
+import { type PostgresEndpoint, startPostgresEndpoint } from "./endpoint.ts";
+import { type Flags, readFlags } from "./flags.ts";
 
-const usage = `node devnet/postgres/main.ts --data DIR --password TEXT [--port N] [--exit-with-parent]
-
-Runs an embedded Postgres behind Neon's SQL-over-HTTP on 127.0.0.1 and prints {"ready":true,"port":N} when it listens.
-  --data DIR          where the database is kept; made where there is none
-  --password TEXT     the password that connection strings must name
-  --port N            0 for any free one, as without the flag
-  --exit-with-parent  end when standard input closes, as it does when the process that started this one is gone`;
-
-const flagsSchema = z.object({
-  data: z.string({ error: "--data is missing" }).min(1, "--data is empty"),
-  password: z.string({ error: "--password is missing" }).min(1, "--password is empty"),
-  port: z.coerce.number("--port must be a number").int().min(0).max(65_535).default(0),
-  "exit-with-parent": z.boolean().default(false),
-});
-
-const flags = readFlags();
-let isClosing = false;
-
-try {
-  const endpoint = await startPostgresEndpoint({
-    dataDir: flags.data,
-    port: flags.port,
-    password: flags.password,
-    onBreakdown: (cause) => {
-      console.error("Postgres broke down; start it again, and it recovers what was committed.", cause);
-      process.exit(1);
-    },
-  });
-  const close = async () => {
-    if (isClosing) return;
-    isClosing = true;
-    await endpoint.close();
-    process.exit(0);
-  };
-  process.on("SIGTERM", close);
-  process.on("SIGINT", close);
-  if (flags["exit-with-parent"]) process.stdin.on("close", close).resume();
-  console.log(JSON.stringify({ ready: true, port: endpoint.port }));
-} catch (error) {
-  console.error(error instanceof DirectoryInUse ? error.message : error);
-  process.exit(1);
+const read = readFlags(process.argv.slice(2));
+if (read.ok) {
+  await run(read.flags);
+} else {
+  console.error(read.problem);
+  process.exitCode = 2;
 }
 
-function readFlags(): z.infer<typeof flagsSchema> {
+/** Runs until it is told to stop, then ends the process: status 0 where it was stopped, 1 where it could not go on. */
+async function run(flags: Flags): Promise<void> {
+  let starting: Promise<PostgresEndpoint> | undefined;
+  let isStopping = false;
+  const stop = async () => {
+    if (isStopping) return;
+    isStopping = true;
+    // A start that is under way ends first: it may be in the midst of making the database.
+    const endpoint = await starting?.catch(() => undefined);
+    await endpoint?.close();
+    process.exit(endpoint === undefined ? 1 : 0);
+  };
+  process.on("SIGTERM", stop);
+  process.on("SIGINT", stop);
+  if (flags["exit-with-parent"]) process.stdin.on("close", stop).resume();
   try {
-    const { values } = parseArgs({
-      options: {
-        data: { type: "string" },
-        password: { type: "string" },
-        port: { type: "string" },
-        "exit-with-parent": { type: "boolean" },
+    starting = startPostgresEndpoint({
+      dataDir: flags.data,
+      port: flags.port,
+      password: flags.password,
+      onBreakdown: (cause) => {
+        console.error("Postgres broke down; start it again, and it recovers what was committed.", cause);
+        process.exit(1);
       },
     });
-    return flagsSchema.parse(values);
+    const { port } = await starting;
+    console.log(JSON.stringify({ ready: true, port }));
   } catch (error) {
-    const problem = error instanceof z.ZodError ? error.issues.map((issue) => issue.message).join("; ") : error;
-    console.error(`${problem}\n\n${usage}`);
-    process.exit(2);
+    console.error(error instanceof DirectoryInUse ? error.message : error);
+    process.exit(1);
   }
 }

@@ -34,7 +34,9 @@ beforeAll(async () => {
 }, 60_000);
 afterAll(() => endpoint.close());
 beforeEach(async () => {
-  await database.execute(sql`truncate accounts, keys, invites, nodes, tasks, attempts, usage`);
+  const tables = [accounts, keys, invites, nodes, tasks, attempts] as const;
+  // Far quicker than TRUNCATE, which makes new files for every table and index.
+  await database.batch([database.delete(usage), ...tables.map((table) => database.delete(table))]);
 });
 
 /** All rows of the record, as `mergeEntries` gives them, and those of `usage`. */
