@@ -17,9 +17,10 @@ export interface Attempt {
 }
 
 /** A fresh attempt, just handed to its node. */
-export function newAttempt(ids: { attemptId: AttemptId; nodeId: NodeId }, nowMs: number): Attempt {
+export function newAttempt({ attemptId, nodeId }: { attemptId: AttemptId; nodeId: NodeId }, nowMs: number): Attempt {
   return {
-    ...ids,
+    attemptId,
+    nodeId,
     state: "assigned",
     reason: null,
     promptTokens: 0,
