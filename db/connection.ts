@@ -24,8 +24,8 @@ export type Database = ReturnType<typeof connect>;
 
 /**
  * A drizzle database over Neon's HTTP driver; runs in Workers and in Node. Opens nothing: each query or batch is one
- * request of its own, which fails with a `NeonDbError` after `timeoutMs` (5,000 unless told otherwise).
- * Throws where `databaseUrl` is not a URL.
+ * request of its own, which rejects after `timeoutMs` (5,000 unless told otherwise): with a `NeonDbError` where no answer
+ * began, with a `TimeoutError` where one did not end. Throws where `databaseUrl` is not a URL.
  */
 export function connect({ databaseUrl, fetchEndpoint, timeoutMs = defaultTimeoutMs }: ConnectionOptions) {
   // Read as the driver reads it: as an `http:` URL, whose host and port it then asks the endpoint for.

@@ -60,7 +60,12 @@ if (import.meta.main) {
   const { DATABASE_URL, NEON_FETCH_ENDPOINT } = environment.data;
   // A migration may rewrite a table, which takes longer than any query of the router may.
   const database = connect({ databaseUrl: DATABASE_URL, fetchEndpoint: NEON_FETCH_ENDPOINT, timeoutMs: 600_000 });
-  const applied = await migrate(database);
-  for (const name of applied) console.log(`applied ${name}`);
-  if (applied.length === 0) console.log("nothing to apply");
+  try {
+    const applied = await migrate(database);
+    for (const name of applied) console.log(`applied ${name}`);
+    if (applied.length === 0) console.log("nothing to apply");
+  } catch (error) {
+    console.error("The database was not migrated; a migration that failed has left nothing behind.", error);
+    process.exit(1);
+  }
 }

@@ -10,8 +10,8 @@ import { upsertAccounts, upsertAttempts, upsertInvites, upsertKeys, upsertNodes,
  * Writes at most 500 entries (`limits.outboxBatchRows`), oldest first, in one request and one transaction: all or none.
  * The same entries may come again, in another order and from several writers at once, and count once.
  *
- * Throws the driver's `NeonDbError` where Postgres refuses or cannot be reached in time; then nothing is known of the
- * batch, and it is to be sent again. A longer batch is the caller's bug and a `RangeError`.
+ * Rejects where Postgres refuses (`NeonDbError` with its SQLSTATE as `code`) or does not answer in time (see `connect`);
+ * then it may have been written or not, and the batch is to be sent again. A longer batch is a `RangeError`, a bug.
  */
 export async function record(database: Database, entries: readonly RecordEntry[]): Promise<void> {
   if (entries.length > limits.outboxBatchRows) {

@@ -75,7 +75,8 @@ export class Devnet {
   /** Ends every process it started, and nodes that were started again from its state. Safe to call at any moment. */
   async stop(): Promise<void> {
     this.#isStopping = true;
-    rmSync(join(this.#flags.state, "running.json"), { force: true });
+    // Without the lock the file is that of another devnet, which goes on running.
+    if (this.#unlock !== undefined) rmSync(join(this.#flags.state, "running.json"), { force: true });
     // Nodes first, so that they can say goodbye; Postgres last, so that the router can still tell it.
     await Promise.all(this.#nodes.map((node) => node.stop({ graceMs: nodeGraceMs })));
     this.#killStrayNodes();

@@ -38,7 +38,13 @@ async function run(flags: Flags): Promise<void> {
     const { port } = await starting;
     console.log(JSON.stringify({ ready: true, port }));
   } catch (error) {
-    console.error(error instanceof DirectoryInUse ? error.message : error);
+    if (error instanceof DirectoryInUse) console.error(error.message);
+    else if (isPortTaken(error)) console.error(`Port ${flags.port} is taken; choose another, or 0 for any free one.`);
+    else console.error(error);
     process.exit(1);
   }
+}
+
+function isPortTaken(error: unknown): boolean {
+  return error instanceof Error && "code" in error && error.code === "EADDRINUSE";
 }
