@@ -12,7 +12,9 @@ const [script, ...scriptArguments] = process.argv.slice(2);
 
 if (!isInstalled()) {
   console.error("Installing packages (once, about a minute) …");
-  const install = spawnSync("npm", ["ci", "--loglevel=error", "--no-audit", "--no-fund"], {
+  // Not `npm ci`: it refuses a lock file that lacks the binaries of other platforms, which npm leaves out where the
+  // registry that made the lock did not hold them. What the lock names is installed as it names it.
+  const install = spawnSync("npm", ["install", "--no-save", "--loglevel=error", "--no-audit", "--no-fund"], {
     cwd: root,
     stdio: ["ignore", "inherit", "inherit"],
     shell: process.platform === "win32",
