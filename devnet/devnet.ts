@@ -12,7 +12,7 @@ import type { Flags } from "./flags.ts";
 import { DirectoryInUse, lockDirectory } from "./postgres/directory-lock.ts";
 import { RouterAdmin } from "./router-admin.ts";
 import { Service } from "./service.ts";
-import { type DevnetState, loadState, type Running, readRunning, saveState, writeRunning } from "./state.ts";
+import { type DevnetState, isAlive, loadState, type Running, readRunning, saveState, writeRunning } from "./state.ts";
 
 const root = resolve(import.meta.dirname, "..");
 const nodeScript = join(root, "worker-node/bin/cortensor-node.js");
@@ -79,7 +79,7 @@ export class Devnet {
     if (this.#unlock !== undefined) rmSync(join(this.#flags.state, "running.json"), { force: true });
     // Nodes first, so that they can say goodbye; Postgres last, so that the router can still tell it.
     await Promise.all(this.#nodes.map((node) => node.stop({ graceMs: nodeGraceMs })));
-    this.#killStrayNodes();
+    await this.#stopStrayNodes();
     for (const service of this.#services.reverse()) await service.stop({ graceMs: serviceGraceMs });
     await this.#unlock?.();
   }
@@ -158,16 +158,25 @@ export class Devnet {
       });
   }
 
-  /** Waits until every node serves every model. */
+  /**
+   * Waits until every node serves every model. The nodes' own word is asked for as well: a router that was killed
+   * counts the nodes that it knew then among the living, until it meets them again.
+   */
   async #served(origin: string): Promise<void> {
     const { model, nodes } = this.#flags;
     for (;;) {
       const { models } = healthSchema.parse(await (await fetch(`${origin}/healthz`)).json());
-      if (models.length >= model.length && models.every((each) => each.live_nodes >= nodes)) return;
+      const isServed = models.length >= model.length && models.every((each) => each.live_nodes >= nodes);
+      if (isServed && this.#nodes.every((node) => this.#isActive(node))) return;
       const gone = this.#nodes.find((node) => node.hasEnded);
       if (gone !== undefined) throw new DevnetProblem(`${gone.name} did not come up: ${gone.lastWords()}`);
       await new Promise((resolve) => setTimeout(resolve, 150));
     }
+  }
+
+  #isActive({ name, pid }: Service): boolean {
+    const status = readNodeStatus(join(this.#flags.state, name));
+    return status?.pid === pid && status.state === "active";
   }
 
   #service(
@@ -192,12 +201,19 @@ export class Devnet {
     return service;
   }
 
-  /** A node that somebody started again with its `command` from running.json is this devnet's too. */
-  #killStrayNodes(): void {
-    for (const { name } of this.#nodes) {
+  /**
+   * A node that somebody started again with its `command` from running.json is this devnet's too. It is waited for like
+   * the others: the router would wait for its socket much longer.
+   */
+  async #stopStrayNodes(): Promise<void> {
+    const strays = this.#nodes.flatMap(({ name }) => {
       const status = readNodeStatus(join(this.#flags.state, name));
-      if (status !== undefined && isNodeRunning(status, Date.now())) process.kill(status.pid, "SIGTERM");
-    }
+      return status !== undefined && isNodeRunning(status, Date.now()) ? [status.pid] : [];
+    });
+    for (const pid of strays) process.kill(pid, "SIGTERM");
+    const deadlineMs = Date.now() + nodeGraceMs;
+    while (strays.some(isAlive) && Date.now() < deadlineMs) await new Promise((resolve) => setTimeout(resolve, 50));
+    for (const pid of strays) if (isAlive(pid)) process.kill(pid, "SIGKILL");
   }
 }
 

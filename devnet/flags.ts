@@ -18,11 +18,11 @@ Runs the whole network on this machine: Postgres, the router, worker nodes with 
   --help        this text`;
 
 const wholeNumber = (name: string, { least, most, otherwise }: { least: number; most: number; otherwise: number }) =>
-  z.coerce
-    .number()
-    .int()
-    .min(least)
-    .max(most)
+  z
+    .string()
+    .regex(/^\d+$/)
+    .transform(Number)
+    .pipe(z.number().min(least).max(most))
     .default(otherwise)
     .catch(() => {
       throw new Error(`--${name} takes a whole number from ${least} to ${most}.`);
@@ -33,11 +33,20 @@ const flagsSchema = z.object({
   nodes: wholeNumber("nodes", { least: 1, most: 64, otherwise: 2 }),
   slots: wholeNumber("slots", { least: 1, most: 256, otherwise: 4 }),
   context: wholeNumber("context", { least: 64, most: 10_000_000, otherwise: 4_096 }),
-  model: z.array(z.string().min(1)).default([...defaultModels]),
+  model: z
+    .array(z.string().min(1))
+    .default([...defaultModels])
+    .catch(() => {
+      throw new Error("--model takes a model's name, or the path of a GGUF file.");
+    }),
   state: z
     .string()
+    .min(1)
     .default(resolve(import.meta.dirname, "../.devnet"))
-    .transform((dir) => resolve(dir)),
+    .transform((dir) => resolve(dir))
+    .catch(() => {
+      throw new Error("--state takes a folder.");
+    }),
 });
 export type Flags = z.infer<typeof flagsSchema>;
 

@@ -44,7 +44,8 @@ export class RouterAdmin {
       headers: { authorization: `Bearer ${this.#adminKey}` },
       ...(body === undefined ? {} : { body: JSON.stringify(body) }),
     });
-    const json: unknown = await response.json();
+    // What stands before a router, or a wrong address, may answer with a page: its status says more than its text.
+    const json: unknown = await response.json().catch(() => undefined);
     if (response.ok) return json;
     const problem = errorSchema.safeParse(json);
     throw new Error(problem.success ? problem.data.error.message : `The router answered ${response.status}.`);

@@ -1,9 +1,10 @@
 import os from "node:os";
-import { Command, InvalidArgumentError } from "commander";
+import { Command, InvalidArgumentError, Option } from "commander";
 import { limits } from "../core/limits.ts";
 import { doctor } from "./commands/doctor.ts";
 import { start } from "./commands/start.ts";
 import { status } from "./commands/status.ts";
+import { BrokenHomeError } from "./home.ts";
 import { defaultCacheDir } from "./models/cache-dir.ts";
 import { ModelError } from "./models/model-error.ts";
 import { addModel, listModels, pullModel, verifyModels } from "./models/models-command.ts";
@@ -68,18 +69,17 @@ export async function main(argv: readonly string[]): Promise<number> {
     .command("start")
     .description("join a router and serve")
     .requiredOption("--router <url>", "the router, as https://router.example", httpUrl)
-    .option("--token <invite>", "invite inv-… from the router's admin; needed once", process.env.CORTENSOR_TOKEN)
+    // By its environment variable, not as a default: the help prints defaults, and this one is a secret.
+    .addOption(
+      new Option("--token <invite>", "invite inv-… from the router's admin; needed once").env("CORTENSOR_TOKEN"),
+    )
     .option("--model <name...>", "models to serve, by name or as a path to a GGUF; all that are held unless given")
-    .option("--name <name>", "what to call this box", os.hostname())
+    .option("--name <name>", "what to call this box", boxName, os.hostname())
     .option("--slots <n>", "tasks at once, per model", wholeNumber({ most: limits.slotsPerModel }), 4)
     .option("--context <tokens>", "longest prompt plus answer", wholeNumber({ most: 10_000_000 }), 8_192)
     .option("--threads <n>", "CPU threads; from the free cores unless given", wholeNumber({ most: 1_024 }))
     .option("--gpu <mode>", "auto, or off for the CPU alone", gpuMode, "auto")
-    .option(
-      "--home <dir>",
-      "this node's own folder: key, status, logs (default: ~/.cortensor)",
-      process.env.CORTENSOR_HOME,
-    )
+    .option("--home <dir>", "this node's own folder: key, status, logs (default: $CORTENSOR_HOME, or ~/.cortensor)")
     .option(...cacheFlag)
     .option("--log-token-ids", "keep every answer's token ids in outputs.jsonl of the home", false)
     .option("--exit-with-parent", "end when standard input closes", false)
@@ -87,7 +87,7 @@ export async function main(argv: readonly string[]): Promise<number> {
       exitCode = await start({
         routerUrl: flags.router,
         invite: flags.token,
-        name: flags.name.slice(0, 100),
+        name: flags.name.slice(0, 100) || "unnamed",
         models: flags.model ?? [],
         slots: flags.slots,
         contextTokens: flags.context,
@@ -104,7 +104,7 @@ export async function main(argv: readonly string[]): Promise<number> {
   program
     .command("status")
     .description("how the node of this machine fares")
-    .option("--home <dir>", "the node's folder (default: ~/.cortensor)", process.env.CORTENSOR_HOME)
+    .option("--home <dir>", "the node's folder (default: $CORTENSOR_HOME, or ~/.cortensor)")
     .action(({ home }: { home?: string }) => {
       exitCode = status({ homeDir: home, out });
     });
@@ -114,7 +114,8 @@ export async function main(argv: readonly string[]): Promise<number> {
     return exitCode;
   } catch (error) {
     // A named error says by itself what to do; anything else is a bug and is shown whole.
-    console.error(error instanceof ModelError ? error.message : error);
+    const isNamed = error instanceof ModelError || error instanceof BrokenHomeError;
+    console.error(isNamed ? error.message : error);
     return 1;
   }
 }
@@ -149,6 +150,11 @@ function httpUrl(text: string): URL {
   const url = URL.parse(text);
   if (url?.protocol === "http:" || url?.protocol === "https:") return url;
   throw new InvalidArgumentError("Give it as https://router.example");
+}
+
+function boxName(text: string): string {
+  if (text.trim() !== "" && text.length <= 100) return text;
+  throw new InvalidArgumentError("Use 1 to 100 characters.");
 }
 
 function gpuMode(text: string): "auto" | false {

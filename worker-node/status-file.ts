@@ -1,7 +1,7 @@
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { z } from "zod";
-import { writeAtomically } from "./home.ts";
+import { jsonOf, writeAtomically } from "./home.ts";
 
 /** How a node says that it lives: rewritten this often, and at each change. */
 export const statusEveryMs = 2_000;
@@ -26,11 +26,11 @@ export const nodeStatusSchema = z.strictObject({
 });
 export type NodeStatus = z.infer<typeof nodeStatusSchema>;
 
-/** `<home>/status.json`, or `undefined` where no node ever ran from this home. */
+/** `<home>/status.json`, or `undefined` where no node ever ran from this home, or none that wrote it like this. */
 export function readNodeStatus(homeDir: string): NodeStatus | undefined {
   const path = join(homeDir, "status.json");
   if (!existsSync(path)) return undefined;
-  const parsed = nodeStatusSchema.safeParse(JSON.parse(readFileSync(path, "utf8")));
+  const parsed = nodeStatusSchema.safeParse(jsonOf(readFileSync(path, "utf8")));
   return parsed.success ? parsed.data : undefined;
 }
 

@@ -126,6 +126,8 @@ export class TaskRunner {
     } catch (error) {
       const message = error instanceof Error ? error.message : String(error);
       task.problem = message;
+      // What came before it failed goes first: nothing of an attempt follows its end.
+      this.#batcher.end(attemptId);
       this.#send({ type: "fail", attemptId, reason: { code: "engine_error", message: message.slice(0, 500) } });
     } finally {
       this.#batcher.end(attemptId);

@@ -85,7 +85,8 @@ export function claim(pool: NodePool, ticket: Ticket, nowMs: number, random: () 
   forget(pool, nowMs);
   if (!hasCandidate(pool, ticket)) return { kind: "refuse", code: "no_live_node" };
   // Whoever waits is first: a newcomer takes a free node only when no ticket could use it.
-  const nodeId = pool.tickets.size === 0 ? place(pool, roomOf(pool), ticket, nowMs, random) : undefined;
+  const room = roomOf(pool).filter(({ nodeId }) => !isWaitedFor(pool, nodeId));
+  const nodeId = place(pool, room, ticket, nowMs, random);
   if (nodeId !== undefined) return { kind: "lease", nodeId };
   if (pool.tickets.size >= pool.limits.tickets) return { kind: "refuse", code: "queue_full" };
   pool.tickets.set(ticket.attemptId, ticket);
@@ -102,6 +103,18 @@ export function withdraw(pool: NodePool, attemptId: AttemptId, nowMs: number, ra
 /** Settles what time has settled: tickets past their wait, members long silent, claims never used. */
 export function expire(pool: NodePool, nowMs: number, random: () => number): Settled[] {
   return settle(pool, nowMs, random);
+}
+
+/**
+ * When `expire` next has something to settle, milliseconds since the epoch: a ticket past its wait, or an unused claim
+ * whose room a ticket waits for. `undefined` while nobody waits.
+ */
+export function nextExpiryMs(pool: NodePool): number | undefined {
+  if (pool.tickets.size === 0) return undefined;
+  let earliestMs = Number.POSITIVE_INFINITY;
+  for (const { expiresAtMs } of pool.tickets.values()) earliestMs = Math.min(earliestMs, expiresAtMs);
+  for (const { expiresAtMs } of pool.claims.values()) earliestMs = Math.min(earliestMs, expiresAtMs);
+  return earliestMs;
 }
 
 /** Tasks that each member with any room would take now: its free credits less the claims on their way to it. */
@@ -147,6 +160,12 @@ function settleOne(
   if (!hasCandidate(pool, ticket)) return { attemptId, kind: "refuse", code: "no_live_node" };
   const nodeId = place(pool, room, ticket, nowMs, random);
   return nodeId === undefined ? undefined : { attemptId, kind: "lease", nodeId };
+}
+
+/** True where a ticket could use the node. A free node is rarely waited for: the first ticket asked says so. */
+function isWaitedFor(pool: NodePool, nodeId: NodeId): boolean {
+  for (const ticket of pool.tickets.values()) if (!ticket.exclude.has(nodeId)) return true;
+  return false;
 }
 
 function hasCandidate(pool: NodePool, ticket: Ticket): boolean {

@@ -133,15 +133,18 @@ export function stepTask(task: Task, event: TaskEvent, nowMs: number): TaskStep 
       return end({ ...task, attempts }, "fail", event.code, event, nowMs);
     }
     case "unplaced":
+      // Only a task that waits can lack a node.
+      if (task.state !== "queued") return ignored(task, event);
       return end(task, event.code === "no_live_node" ? "fail" : "expire", event.code, event, nowMs);
     case "cancelled": {
       const open = task.attempts.find((attempt) => !isAttemptOver(attempt.state));
+      const closed = open && stepped(task, open.attemptId, { type: "cancel", reason: "cancelled" }, nowMs);
       return move(
         task,
         "cancel",
         nowMs,
         (moved) => ({
-          task: moved,
+          task: { ...moved, attempts: closed ?? moved.attempts },
           effects:
             open === undefined
               ? [{ type: "forget" }]

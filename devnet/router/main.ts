@@ -18,6 +18,9 @@ Secrets come from the environment: ADMIN_KEY, DATABASE_URL, NEON_FETCH_ENDPOINT.
 /** Bindings that workerd takes from its own environment. */
 const secrets = ["ADMIN_KEY", "DATABASE_URL", "NEON_FETCH_ENDPOINT"] as const;
 
+/** How long workerd may take to finish what it answers. */
+const drainMs = 2_000;
+
 const root = resolve(import.meta.dirname, "../..");
 const flags = readFlags();
 const objectsDir = join(flags.state, "objects");
@@ -53,15 +56,19 @@ control.on("data", (data: Buffer) => {
   }
 });
 
+let isStopping = false;
 const stop = () => {
+  isStopping = true;
   child.kill("SIGTERM");
+  // Told to end, workerd waits 20 s for a socket whose node was killed. What its objects stored is on disk already.
+  setTimeout(() => child.kill("SIGKILL"), drainMs).unref();
 };
 process.on("SIGTERM", stop);
 process.on("SIGINT", stop);
 if (flags["exit-with-parent"]) process.stdin.on("close", stop).resume();
 child.on("exit", (code, signal) => {
-  if (signal !== "SIGTERM") console.error(`workerd ended with ${signal ?? code}`);
-  process.exit(signal === "SIGTERM" ? 0 : (code ?? 1));
+  if (!isStopping) console.error(`workerd ended by itself with ${signal ?? `exit code ${code}`}`);
+  process.exit(isStopping ? 0 : (code ?? 1));
 });
 
 function readFlags(): { state: string; port: number; "exit-with-parent": boolean } {

@@ -19,7 +19,8 @@ export function homePage({ models, origin }: { models: readonly ServedModel[]; o
   -H "Authorization: Bearer $CORTENSOR_API_KEY" \\
   -H "Content-Type: application/json" \\
   -d '{"model": "${chat?.id ?? "smollm2-135m-instruct"}", "stream": true,
-       "messages": [{"role": "user", "content": "What is the capital of France?"}]}'`;
+       "messages": [{"role": "system", "content": "You are a helpful assistant."},
+                    {"role": "user", "content": "What is the capital of France?"}]}'`;
   return html`<!doctype html>
 <html lang="en">
 <head>

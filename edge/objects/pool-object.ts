@@ -8,6 +8,7 @@ import {
   expire,
   leave,
   type NodePool,
+  nextExpiryMs,
   offer,
   roomOf,
   type Settled,
@@ -18,8 +19,9 @@ import { Alarm } from "./alarm.ts";
 import { type Migration, migrate } from "./migrate.ts";
 import { statusStub } from "./status-object.ts";
 
-/** How often a pool tells StatusObject of itself while nothing changes. */
+/** How often a pool tells StatusObject of itself: while nothing changes, and at most while work comes and goes. */
 const reportEveryMs = 30_000;
+const reportChangesMs = 2_000;
 
 export type ClaimResult =
   | { kind: "lease"; nodeId: NodeId }
@@ -49,8 +51,9 @@ export class PoolObject extends DurableObject<Env> {
   readonly #pool: NodePool;
   /** Answers of the tickets that wait, and the timer of the earliest to expire. */
   readonly #waiting = new Map<AttemptId, (result: ClaimResult) => void>();
-  #expiry: ReturnType<typeof setTimeout> | undefined;
+  #expiry: { timer: ReturnType<typeof setTimeout>; atMs: number } | undefined;
   #card: ModelCard | undefined;
+  #changes: ReturnType<typeof setTimeout> | undefined;
 
   constructor(ctx: DurableObjectState, env: Env) {
     super(ctx, env);
@@ -75,6 +78,8 @@ export class PoolObject extends DurableObject<Env> {
     const known = this.#pool.members.get(nodeId);
     this.#card = card;
     this.#answer(offer(this.#pool, { nodeId, slots: card.slots, free, taken }, nowMs, Math.random));
+    this.#reportSoon();
+
     if (known !== undefined && known.slots === card.slots && nowMs - known.heardAtMs < reportEveryMs / 2) return;
     this.#sql.exec(
       "INSERT OR REPLACE INTO members (node_id, card, heard_at_ms) VALUES (?, ?, ?)",
@@ -109,7 +114,8 @@ export class PoolObject extends DurableObject<Env> {
     const ticket = { attemptId, exclude: new Set(exclude), expiresAtMs: nowMs + waitMs };
     const placement = claim(this.#pool, ticket, nowMs, Math.random);
     if (placement.kind !== "wait") return Promise.resolve(placement);
-    this.#expireBy(ticket.expiresAtMs);
+    this.#reportSoon();
+    this.#expireInTime();
     return new Promise((resolve) => this.#waiting.set(attemptId, resolve));
   }
 
@@ -129,20 +135,28 @@ export class PoolObject extends DurableObject<Env> {
       this.#waiting.get(attemptId)?.(result);
       this.#waiting.delete(attemptId);
     }
+    if (settled.length > 0) this.#expireInTime();
   }
 
   /** A timer, not the alarm: a ticket lives in memory, and so does what ends it. */
-  #expireBy(atMs: number): void {
-    if (this.#expiry !== undefined) return;
-    this.#expiry = setTimeout(
-      () => {
-        this.#expiry = undefined;
-        this.#answer(expire(this.#pool, Date.now(), Math.random));
-        const next = Math.min(...[...this.#pool.tickets.values()].map((ticket) => ticket.expiresAtMs));
-        if (Number.isFinite(next)) this.#expireBy(next);
-      },
-      Math.max(1, atMs - Date.now()),
-    );
+  #expireInTime(): void {
+    const atMs = nextExpiryMs(this.#pool);
+    if (atMs === undefined || (this.#expiry !== undefined && this.#expiry.atMs <= atMs)) return;
+    if (this.#expiry !== undefined) clearTimeout(this.#expiry.timer);
+    const fire = () => {
+      this.#expiry = undefined;
+      this.#answer(expire(this.#pool, Date.now(), Math.random));
+      this.#expireInTime();
+    };
+    this.#expiry = { timer: setTimeout(fire, Math.max(1, atMs - Date.now())), atMs };
+  }
+
+  /** Free slots and waiting tickets as the page shows them are a few seconds old, not half a minute. */
+  #reportSoon(): void {
+    this.#changes ??= setTimeout(() => {
+      this.#changes = undefined;
+      this.ctx.waitUntil(this.#report(Date.now()));
+    }, reportChangesMs);
   }
 
   /** Tells StatusObject of this pool; due again while it has members. */

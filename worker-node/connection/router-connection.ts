@@ -115,7 +115,8 @@ export class RouterConnection {
         socket.send(heartbeatText);
       };
       socket.on("error", (error) => {
-        problem = error.message;
+        // What comes after a problem of ours, as ending a socket that still dials, only follows from it.
+        problem ||= error.message;
       });
       socket.on("close", (code, reason) => {
         clearTimeout(patience);

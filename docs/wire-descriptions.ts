@@ -1,0 +1,150 @@
+import { limits } from "../core/limits.ts";
+import type { NodeFrame } from "../core/wire/node-frame.ts";
+import type { RouterFrame } from "../core/wire/router-frame.ts";
+
+/** What each frame is for. */
+export const routerFrameDescriptions: Record<RouterFrame["type"], string> = {
+  challenge: `The first frame on a socket. Answer it with one \`hello\` within ${limits.helloMs / 1_000} seconds.`,
+  welcome: "The hello was good: the node is in. Nothing that was sent on an older socket counts any more.",
+  reject: "The router's no to a hello or to a frame. The socket closes after it.",
+  task: `Work, within the credits that the node gave. \`ack\` or \`fail\` is due within ${limits.ackMs / 1_000} seconds.`,
+  cancel:
+    "Stop this attempt. Answer with a `commit` of what there is, its `finishReason` `cancelled`, within 5 seconds; say nothing if the attempt is over.",
+  drain: "Finish what runs and take no more, as if the operator had asked for it.",
+  heartbeat:
+    "The answer to the node's heartbeat. None for `heartbeatMs` after one was sent means that the socket is dead.",
+};
+
+export const nodeFrameDescriptions: Record<NodeFrame["type"], string> = {
+  hello: "Who the node is and what it holds. Answers `challenge`, and comes once on a socket.",
+  pull: "Room for work on one model. See [Credits](#credits).",
+  ack: "The task is understood and its prompt fits the context; work begins. Nothing of an answer may come before it.",
+  delta: "Pieces of all answers under way, at most about one frame a tick of 20 ms. See [Answers](#answers).",
+  commit:
+    "The answer is whole or, `cancelled`, what there is of it. The attempt is over. Its counts must be those of what was sent.",
+  fail: "The node does not do the task. The attempt is over.",
+  status: "A change of the node's mind. `draining` takes it out of its pools at once.",
+  drained: "Nothing runs any more. The router closes the socket after it.",
+  heartbeat: "A sign of life, every `heartbeatMs` of the welcome.",
+};
+
+/**
+ * What each field means, by where it stands: the name of the frame or of a part, then the field. A test keeps the list
+ * as long as the wire: no field without its words, no words without their field.
+ */
+export const fieldDescriptions: Record<string, string> = {
+  "challenge.protocols": "Versions that the router speaks, newest first.",
+  "challenge.nonce": "32 random bytes, base64url. Sign it as it is written here.",
+
+  "welcome.protocol": "The version that the hello named.",
+  "welcome.nodeId": "The node's id, as it said it.",
+  "welcome.epoch": "Counts this node's sockets.",
+  "welcome.operator": "The account that the node belongs to.",
+  "welcome.heartbeatMs": "Send a `heartbeat` this often, in milliseconds.",
+
+  "reject.code": "Why, for programs. See [When to dial again](#when-to-dial-again).",
+  "reject.message": "Why and what to do, for the operator.",
+
+  "task.taskId": "The request, the same for every node that is given it.",
+  "task.attemptId": "This node's go at it. Every frame about it names this id.",
+  "task.model": "SHA-256 of the model file to use: one that the hello named.",
+  "task.input": "What to do.",
+
+  "cancel.attemptId": "The attempt to stop.",
+  "drain.reason": "Why, for the operator.",
+
+  "hello.protocol": "One of the versions that the challenge offered.",
+  "hello.nodeId": "The id that belongs to `publicKey`. See [Identity](#identity).",
+  "hello.publicKey": "Ed25519 public key: 32 bytes, base64url without padding.",
+  "hello.signature": "Ed25519 signature: 64 bytes, base64url without padding. See [Identity](#identity).",
+  "hello.host": "Host, and port where the URL has one, of the router as the node dialled it.",
+  "hello.invite": "An `inv-…` of the router's admin. Needed once: it makes the node its account's own for good.",
+  "hello.name": "What the operator calls this box.",
+  "hello.software": "The node's own software and version.",
+  "hello.engine": "What runs the models, and its version.",
+  "hello.hardware": "What the node runs on.",
+  "hello.models": "Every model file that the node serves.",
+
+  "pull.model": "SHA-256 of the model file.",
+  "pull.creditsTotal":
+    "All tasks of this model that the node has agreed to take on this socket, those already sent to it included.",
+
+  "ack.attemptId": "The attempt.",
+  "ack.promptTokens":
+    "Tokens of the prompt as the model reads it, its chat template included; of all texts together for an embedding.",
+
+  "delta.items": "Pieces, in the order of each answer.",
+
+  "commit.attemptId": "The attempt.",
+  "commit.finishReason":
+    "`stop`: the model ended it, or a stop sequence did, or all texts are embedded. `length`: `maxTokens` or the context's end did. `cancelled`: only after a `cancel`.",
+  "commit.promptTokens": "As in the `ack`.",
+  "commit.completionTokens": "The number of token ids in the attempt's deltas. 0 for an embedding.",
+
+  "fail.attemptId": "The attempt.",
+  "fail.reason": "Why.",
+
+  "status.state": "`draining`: takes no more. `active`: serves.",
+  "status.running": "Tasks that run now.",
+
+  "chat input.messages": "The conversation, oldest first, for the model's own chat template.",
+  "chat input.sampling": "How to choose tokens.",
+  "embedding input.texts": "Texts to embed, each on its own. Their places count from 0.",
+
+  "message.role": "Who speaks.",
+  "message.content": "What they say. Text is text: what looks like a control token of the model is not one.",
+  "message.name": "A name of the speaker.",
+
+  "sampling.temperature": "0 takes the likeliest token.",
+  "sampling.topP": "Draw from the likeliest tokens whose shares sum to this.",
+  "sampling.frequencyPenalty": "Taken off a token's logit for each time that it came already.",
+  "sampling.presencePenalty": "Taken off a token's logit once it came at all.",
+  "sampling.seed": "Seeds the draws.",
+  "sampling.stop": "The answer ends before the first of these, which is not part of it.",
+  "sampling.maxTokens": "At most so many tokens are generated; `null` means up to the context's end.",
+
+  "hardware.platform": "Operating system, as `linux`.",
+  "hardware.arch": "Processor architecture, as `x64`.",
+  "hardware.cpuModel": "Processor, in its maker's words.",
+  "hardware.cores": "Logical cores that the node may use.",
+  "hardware.memoryBytes": "Main memory in all.",
+  "hardware.gpu": "What the models run on, or `null` where the processor does all the work.",
+  "gpu.type": "How it is driven, as `cuda`, `metal` or `vulkan`.",
+  "gpu.names": "Each card's name.",
+  "gpu.vramBytes": "Memory of all cards together.",
+
+  "model.name": "What consumers ask for.",
+  "model.fileSha256": "SHA-256 of the model file, in lower-case hex. Nodes with one hash serve the same model.",
+  "model.kind": "What it can be asked for.",
+  "model.sizeBytes": "Size of the file.",
+  "model.quantization": "How its weights are kept, in llama.cpp's words, as `Q4_1`.",
+  "model.architecture": "`general.architecture` of a GGUF, as `llama`.",
+  "model.contextTokens": "Longest prompt plus answer that this node serves.",
+  "model.dimensions": "Length of an embedding; absent for chat models.",
+  "model.slots": "Tasks of this model that the node runs at once.",
+  "model.tokensPerSecond": "Decode speed of one stream, measured; input tokens for an embedding.",
+
+  "delta item.attemptId": "The attempt.",
+  "delta item.seq": "Counts the attempt's pieces from 0, without gaps.",
+  "delta item.text": "Text that the tokens complete; absent while a character is half done.",
+  "delta item.tokenIds": "Ids of the tokens generated, in order; the end-of-turn token is not one of them.",
+  "delta item.vectors": "Embeddings that are done, each text's once.",
+  "vector.index": "Which text of the input, counted from 0.",
+  "vector.float32": "Little-endian float32 values, in base64 with padding. Unit length.",
+
+  "context_length_exceeded.promptTokens": "Tokens that the prompt has.",
+  "context_length_exceeded.contextTokens": "Tokens that the model reads.",
+  "context_length_exceeded.inputIndex": "Which of an embedding's texts, counted from 0; 0 for a chat.",
+  "unsupported.message": "What cannot be done, for the consumer.",
+  "engine_error.message": "What broke, for logs.",
+};
+
+/** What becomes of a task that a node fails for each reason. */
+export const reasonDescriptions: Record<Extract<NodeFrame, { type: "fail" }>["reason"]["code"], string> = {
+  context_length_exceeded: "The prompt does not fit. Final: the consumer is told.",
+  unsupported: "No node could do it as it is asked. Final: the consumer is told.",
+  draining: "It crossed the node's word that it drains. Another node gets it.",
+  unknown_model: "The node does not hold that file. Another node gets it.",
+  no_slot: "There is no room after all. Another node gets it.",
+  engine_error: "Something broke. Another node gets it, unless the consumer has seen a part of the answer.",
+};

@@ -1,0 +1,81 @@
+import type { ChatPiece, ContextOverflow, Engine, PreparedChat, PreparedEmbedding } from "./engine.ts";
+
+/** One run of {@link HandEngine}, in the test's hands. */
+export interface Run {
+  piece(piece: ChatPiece): void;
+  vector(index: number, vector: Float32Array): void;
+  finish(reason?: "stop" | "length"): void;
+  fail(error: unknown): void;
+  readonly isAborted: boolean;
+}
+
+/** An engine that does what the test tells it, and lets go only when the test says so where `isStubborn`. */
+export class HandEngine implements Engine {
+  readonly contextTokens = 100;
+  readonly dimensions = undefined;
+  readonly kind: "chat" | "embedding";
+  readonly runs: Run[] = [];
+  overflow: ContextOverflow | undefined;
+  refusal: Error | undefined;
+  isStubborn = false;
+
+  constructor(kind: "chat" | "embedding" = "chat") {
+    this.kind = kind;
+  }
+
+  async prepareChat(): Promise<PreparedChat | ContextOverflow> {
+    if (this.refusal !== undefined) throw this.refusal;
+    if (this.overflow !== undefined) return this.overflow;
+    return {
+      kind: "prepared",
+      promptTokens: 7,
+      run: ({ onPiece, signal }) =>
+        new Promise((resolve, reject) => {
+          let tokens = 0;
+          const end = (finishReason: "stop" | "length" | "cancelled") =>
+            resolve({ finishReason, promptTokens: 7, completionTokens: tokens });
+          this.#hold(signal, () => end("cancelled"), {
+            piece: (piece) => {
+              tokens += piece.tokenIds.length;
+              onPiece(piece);
+            },
+            vector: () => reject(new Error("a chat has no vectors")),
+            finish: (reason = "stop") => end(signal.aborted ? "cancelled" : reason),
+            fail: reject,
+          });
+        }),
+    };
+  }
+
+  async prepareEmbedding(): Promise<PreparedEmbedding | ContextOverflow> {
+    if (this.overflow !== undefined) return this.overflow;
+    return {
+      kind: "prepared",
+      promptTokens: 7,
+      run: ({ onVector, signal }) =>
+        new Promise((resolve, reject) => {
+          this.#hold(signal, () => reject(signal.reason), {
+            piece: () => reject(new Error("an embedding has no text")),
+            vector: onVector,
+            finish: () => resolve(),
+            fail: reject,
+          });
+        }),
+    };
+  }
+
+  #hold(signal: AbortSignal, onAbort: () => void, run: Omit<Run, "isAborted">): void {
+    if (!this.isStubborn) signal.addEventListener("abort", onAbort);
+    this.runs.push({
+      ...run,
+      get isAborted() {
+        return signal.aborted;
+      },
+    });
+  }
+
+  async measureTokensPerSecond(): Promise<number> {
+    return 1;
+  }
+  async dispose(): Promise<void> {}
+}
