@@ -1,5 +1,3 @@
-import { execFileSync } from "node:child_process";
-import { join, resolve } from "node:path";
 import { z } from "zod";
 import { nodeIdOf, signHello } from "../core/identity/node-key.ts";
 import { limits } from "../core/limits.ts";
@@ -15,8 +13,6 @@ import {
   reasonDescriptions,
   routerFrameDescriptions,
 } from "./wire-descriptions.ts";
-
-const root = resolve(import.meta.dirname, "..");
 
 type JsonSchema = z.core.JSONSchema.BaseSchema;
 
@@ -92,17 +88,7 @@ export async function wireDocs({ routerFrames, nodeFrames }: WireSchemas = wireS
   ];
   const idle = Object.keys(fieldDescriptions).filter((name) => !described.has(name));
   if (idle.length > 0) fail(`words without a field: ${idle.join(", ")}`);
-  return formatted(`${sections.join("\n\n")}\n`);
-}
-
-/** As the project's formatter has it, so that the committed file passes its check. */
-function formatted(markdown: string): string {
-  const biome = join(root, "node_modules/.bin/biome");
-  return execFileSync(biome, ["format", "--stdin-file-path=docs/WIRE.md"], {
-    cwd: root,
-    input: markdown,
-    encoding: "utf8",
-  });
+  return `${sections.join("\n\n")}\n`;
 }
 
 function typeOf(frame: z.ZodObject): string {

@@ -5,6 +5,7 @@ import { Refusal } from "../core/refusal.ts";
 import { connectPath } from "../core/wire/protocol.ts";
 import type { AppEnv } from "./app-env.ts";
 import { homePage } from "./dashboard/home-page.ts";
+import { drainBody } from "./drain-body.ts";
 import { settingsProblem } from "./env.ts";
 import { errorResponse, toRefusal } from "./errors.ts";
 import { listModels } from "./model-directory.ts";
@@ -34,6 +35,7 @@ export function createApp(): Hono<AppEnv> {
     const requestId = `req_${randomText(20)}`;
     context.set("requestId", requestId);
     await next();
+    if (context.res.status >= 400) await drainBody(context.req.raw);
     // A WebSocket's 101 has headers that cannot be changed.
     if (context.res.status !== 101) context.header("x-request-id", requestId);
   });

@@ -10,7 +10,7 @@ export async function readJson(request: Request): Promise<unknown> {
   try {
     return JSON.parse(text);
   } catch (cause) {
-    const position = cause instanceof Error ? cause.message.replace(/^.*?(?= at position|$)/, "").trim() : "";
+    const position = cause instanceof Error ? cause.message.replace(/^.*?(?= at position|$)/s, "").trim() : "";
     throw new Refusal({
       code: "invalid_json",
       message: `The body is not valid JSON${position === "" ? "" : ` (${position})`}. Send one JSON object.`,
@@ -26,7 +26,8 @@ async function readText(request: Request): Promise<string> {
   let text = "";
   let sizeBytes = 0;
   try {
-    for await (const chunk of request.body ?? []) {
+    // What is left unread stays readable, so that it can be drained.
+    for await (const chunk of request.body?.values({ preventCancel: true }) ?? []) {
       sizeBytes += chunk.byteLength;
       if (sizeBytes > limits.bodyBytes) throw tooLarge(sizeBytes);
       text += decoder.decode(chunk, { stream: true });

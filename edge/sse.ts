@@ -18,10 +18,13 @@ export function sseResponse(
 ): Response {
   const encoder = new TextEncoder();
   let timer: ReturnType<typeof setInterval> | null = null;
+  let isGone = false;
   const body = new ReadableStream<Uint8Array>({
     start(controller) {
       let sentAtMs = Date.now();
       const write = (text: string) => {
+        // What was under way when the reader left is nobody's any more.
+        if (isGone) return;
         sentAtMs = Date.now();
         controller.enqueue(encoder.encode(text));
       };
@@ -33,11 +36,14 @@ export function sseResponse(
         done: () => write("data: [DONE]\n\n"),
       };
       produce(writer)
-        .then(() => controller.close())
+        .then(() => {
+          if (!isGone) controller.close();
+        })
         .catch((error: unknown) => controller.error(error))
         .finally(() => clearInterval(timer));
     },
     cancel() {
+      isGone = true;
       clearInterval(timer);
       onGone();
     },

@@ -19,7 +19,8 @@ const { outputFiles } = await build({
   write: false,
 });
 const [bundle, ...more] = outputFiles;
-if (bundle === undefined || more.length > 0) throw new Error(`the bundle has ${outputFiles.length} files instead of one`);
+if (bundle === undefined || more.length > 0)
+  throw new Error(`the bundle has ${outputFiles.length} files instead of one`);
 mkdirSync(dist, { recursive: true });
 // Another `npm pack` may read the bundle now: it sees the old one or the new, never a part.
 const draft = join(import.meta.dirname, `.pack-${process.pid}.part`);

@@ -48,6 +48,7 @@ export class Lease {
   #completionTokens = 0;
   #finishReason: "stop" | "length" | null = null;
   readonly #vectorsDue: Set<number>;
+  readonly #dimensions: number | undefined;
   #isCancelled = false;
   #heardAtMs: number;
   #timer: ReturnType<typeof setTimeout>;
@@ -58,14 +59,17 @@ export class Lease {
   constructor(options: {
     request: RunRequest;
     nodeId: NodeId;
+    /** Length of the vectors that this node's model makes, where it makes any. */
+    dimensions: number | undefined;
     nowMs: number;
     /** Called once, when the lease is over in any way. */
     onEnd: (lease: Lease) => void;
     /** Called when nobody reads the answer any more. */
     onUnread: (lease: Lease) => void;
   }) {
-    const { request, nodeId, nowMs, onEnd, onUnread } = options;
+    const { request, nodeId, dimensions, nowMs, onEnd, onUnread } = options;
     this.request = request;
+    this.#dimensions = dimensions;
     this.#onEnd = onEnd;
     this.#attempt = newAttempt({ attemptId: request.attemptId, nodeId }, nowMs);
     this.#heardAtMs = nowMs;
@@ -113,8 +117,10 @@ export class Lease {
   delta(item: DeltaItem, nowMs: number): string | undefined {
     if (this.#attempt.state !== "acked") return `delta in state ${this.#attempt.state}`;
     if (item.seq !== this.#nextSeq) return `delta ${item.seq} came where ${this.#nextSeq} was due`;
-    for (const { index } of item.vectors ?? []) {
+    for (const { index, float32 } of item.vectors ?? []) {
       if (!this.#vectorsDue.delete(index)) return `a vector for input ${index} came twice or was never asked for`;
+      const numbers = base64Bytes(float32) / 4;
+      if (numbers !== this.#dimensions) return `a vector of ${numbers} numbers where ${this.#dimensions} were due`;
     }
     this.#nextSeq += 1;
     this.#completionTokens += item.tokenIds?.length ?? 0;
@@ -241,4 +247,9 @@ export class Lease {
     if (dueMs <= 0) this.end("deadline", "silent for too long", Date.now());
     else this.#timer = setTimeout(() => this.#watchSilence(), dueMs);
   }
+}
+
+/** Length of what padded base64 stands for, in bytes (RFC 4648 §4). */
+function base64Bytes(text: string): number {
+  return (text.length / 4) * 3 - (text.endsWith("==") ? 2 : text.endsWith("=") ? 1 : 0);
 }

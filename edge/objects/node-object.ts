@@ -72,6 +72,8 @@ export class NodeObject extends DurableObject<Env> {
   #credits: Credits | undefined;
   #stored: StoredNode | undefined;
   #offers: ReturnType<typeof setTimeout> | undefined;
+  /** Timers of sockets whose hello is due. An object with a timer does not sleep. */
+  readonly #patience = new WeakMap<WebSocket, ReturnType<typeof setTimeout>>();
 
   constructor(ctx: DurableObjectState, env: Env) {
     super(ctx, env);
@@ -88,9 +90,10 @@ export class NodeObject extends DurableObject<Env> {
     this.ctx.acceptWebSocket(server);
     setState(server, { phase: "challenged", nodeId, nonce, host: request.headers.get("host") ?? url.host });
     send(server, { type: "challenge", protocols: [...protocolVersions], nonce });
-    setTimeout(() => {
+    const patience = setTimeout(() => {
       if (stateOf(server).phase !== "open") close(server, closeCodes.idle, "no hello in time");
     }, limits.helloMs);
+    this.#patience.set(server, patience);
     return new Response(null, { status: 101, webSocket: client });
   }
 
@@ -110,6 +113,7 @@ export class NodeObject extends DurableObject<Env> {
     const lease = new Lease({
       request,
       nodeId: node.nodeId,
+      dimensions: node.models.find((card) => card.fileSha256 === request.model)?.dimensions,
       nowMs: Date.now(),
       onEnd: (ended) => this.#ended(ended),
       onUnread: (unread) => this.cancel(unread.request.attemptId),
@@ -150,7 +154,8 @@ export class NodeObject extends DurableObject<Env> {
 
   override async webSocketClose(socket: WebSocket, code: number): Promise<void> {
     this.#gone(socket, `the socket closed with ${code}`);
-    close(socket, code === 1005 || code === 1006 ? 1000 : code, "");
+    // Our own close frame ends the handshake (RFC 6455 §5.5.1): a node that waits for it would otherwise wait in vain.
+    if (socket.readyState !== WebSocket.CLOSED) socket.close(code === 1005 || code === 1006 ? 1000 : code, "");
   }
 
   override async webSocketError(socket: WebSocket): Promise<void> {
@@ -199,6 +204,7 @@ export class NodeObject extends DurableObject<Env> {
 
     this.#stored = undefined;
     this.#credits = undefined;
+    clearTimeout(this.#patience.get(socket) ?? null);
     setState(socket, { phase: "open", epoch, heardAtMs: nowMs, isDraining: false, credits: [] });
     send(socket, {
       type: "welcome",
@@ -280,7 +286,13 @@ export class NodeObject extends DurableObject<Env> {
 
   #ended(lease: Lease): void {
     const nowMs = Date.now();
-    this.#leases.delete(lease.request.attemptId);
+    const { attemptId } = lease.request;
+    this.#leases.delete(attemptId);
+    // A node that hung may wake: what it was given up for is another's now.
+    if (lease.attempt.state === "timed_out") {
+      const open = this.#socket();
+      if (open !== undefined) send(open.socket, { type: "cancel", attemptId });
+    }
     this.ctx.waitUntil(this.#alarm.ringBy(this.#outbox.add([lease.record(nowMs)], nowMs)));
   }
 
@@ -303,6 +315,7 @@ export class NodeObject extends DurableObject<Env> {
   /** The socket is no more: what it carried is lost, and its pools know. An older socket's end means nothing. */
   #gone(socket: WebSocket, reason: string): void {
     const wasOpen = stateOf(socket).phase === "open";
+    clearTimeout(this.#patience.get(socket) ?? null);
     setState(socket, { phase: "closed" });
     if (!wasOpen || this.#socket() !== undefined) return;
     this.#endLeases(reason);

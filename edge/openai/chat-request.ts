@@ -19,7 +19,9 @@ const messageSchema = z.object({
 });
 
 const stopSchema = z
-  .union([z.string(), z.array(z.string()).max(limits.stopSequences, `at most ${limits.stopSequences} sequences`)])
+  .union([z.string(), z.array(z.string()).max(limits.stopSequences)], {
+    error: `must be a text or a list of at most ${limits.stopSequences} texts`,
+  })
   .nullish();
 
 const tokenCount = z.int("must be a whole number").min(1, "must be at least 1").nullish();

@@ -13,11 +13,13 @@ export function parseRequest<Schema extends z.ZodType>(schema: Schema, body: unk
   if (parsed.success) return parsed.data;
   const issue = deepest(parsed.error.issues);
   const param = paramOf(issue.path);
-  if (issue.code === "invalid_type" && issue.input === undefined) {
+  // Also a union or a list of values that was not given is missing, though the schema calls it by another code.
+  if (issue.input === undefined) {
+    const hint = issue.code === "invalid_type" ? `It must be ${issue.expected}.` : `About it: ${issue.message}.`;
     throw new Refusal({
       code: "missing_required_parameter",
       param,
-      message: `Missing required parameter: '${param}'. It must be ${issue.expected}.`,
+      message: `Missing required parameter: '${param}'. ${hint}`,
     });
   }
   throw new Refusal({ code: "invalid_value", param, message: `Invalid value for '${param}': ${issue.message}.` });

@@ -1,6 +1,7 @@
 import { mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
+import { z } from "zod";
 import { connect, type Database } from "../../db/connection.ts";
 import { loadState, type Running, readRunning } from "../../devnet/state.ts";
 import { type NodeStatus, readNodeStatus } from "../../worker-node/status-file.ts";
@@ -15,6 +16,8 @@ export const projectNode = join(root, "node_modules/node/bin/node");
 export const nodeScript = join(root, "worker-node/bin/cortensor-node.js");
 const startWithinMs = 120_000;
 const stopWithinMs = 30_000;
+
+const healthSchema = z.object({ models: z.array(z.object({ id: z.string(), live_nodes: z.int() })) });
 
 export interface DevnetOptions {
   /** A temporary folder; everything the devnet keeps is under it. */
@@ -170,6 +173,12 @@ export class DevnetProcess {
     return status;
   }
 
+  /** Whether the router counts this many nodes, or more, that serve a model. Its count may be a second old. */
+  async hasLiveNodes(model: string, least: number): Promise<boolean> {
+    const { models } = healthSchema.parse(await (await fetch(`${this.origin}/healthz`)).json());
+    return models.some(({ id, live_nodes }) => id === model && live_nodes >= least);
+  }
+
   /** Starts a node again that was ended, with its own `command`, and resolves once it serves. */
   async restartNode(name: string): Promise<void> {
     const node = this.running.nodes.find((each) => each.name === name);
@@ -180,7 +189,16 @@ export class DevnetProcess {
       () => {
         if (child.hasExited) throw new Error(`${name} ended while starting:\n${child.said}`);
         const status = this.nodeStatus(name);
-        return status.pid === child.pid && status.state === "active";
+        const alive = new Set(this.processes().map(({ pid }) => pid));
+        const expected = this.running.nodes.filter((each) => alive.has(this.nodeStatus(each.name).pid)).length;
+        return (
+          status.pid === child.pid &&
+          status.state === "active" &&
+          // Welcomed is not yet on offer.
+          Promise.all(status.models.map((model) => this.hasLiveNodes(model.name, expected))).then((all) =>
+            all.every((isLive) => isLive),
+          )
+        );
       },
       { since: () => child.said },
     );

@@ -52,6 +52,8 @@ export class RouterConnection {
   #isOpen = false;
   #isClosing = false;
   #failures = 0;
+  /** Ends the wait before the next dial. */
+  #stopWaiting: () => void = () => {};
 
   constructor(options: { routerUrl: URL; key: NodeKeyPair; details: HelloDetails; events: ConnectionEvents }) {
     this.#routerUrl = options.routerUrl;
@@ -72,7 +74,13 @@ export class RouterConnection {
       const retryMs = backoffMs(this.#failures, Math.random);
       this.#failures += 1;
       this.#events.onLost({ reason: end.refusal?.message ?? end.reason, retryMs });
-      await new Promise((resolve) => setTimeout(resolve, retryMs));
+      await new Promise<void>((resolve) => {
+        const timer = setTimeout(resolve, retryMs);
+        this.#stopWaiting = () => {
+          clearTimeout(timer);
+          resolve();
+        };
+      });
     }
   }
 
@@ -84,6 +92,7 @@ export class RouterConnection {
   /** Closes for good: {@link run} resolves. */
   close(): void {
     this.#isClosing = true;
+    this.#stopWaiting();
     this.#socket?.close(1000, "finished");
   }
 

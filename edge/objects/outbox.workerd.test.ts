@@ -1,0 +1,282 @@
+import { env, runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
+import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
+import { accountIdSchema, randomText } from "../../core/ids.ts";
+import { limits } from "../../core/limits.ts";
+import type { RecordEntry } from "../../core/record/entry.ts";
+import { accountStub, newCard, newKey, nodeStub, outboxOf, poolStub, welcomed } from "../../test/workerd/deployment.ts";
+import { closeNodes } from "../../test/workerd/fake-node.ts";
+import { standInForPostgres } from "../../test/workerd/fake-postgres.ts";
+import { until } from "../../test/workerd/until.ts";
+import { migrate } from "./migrate.ts";
+import { Outbox, outboxTable } from "./outbox.ts";
+import { StatusObject } from "./status-object.ts";
+
+const postgres = standInForPostgres();
+beforeEach(() => {
+  vi.spyOn(console, "error").mockReturnValue(undefined);
+});
+afterEach(async () => {
+  await closeNodes();
+  postgres.isDown = false;
+  vi.restoreAllMocks();
+});
+
+const nowMs = 1_000_000;
+
+/** Entries that can be told apart: accounts named by their number. */
+const entries = (count: number, from = 0): RecordEntry[] =>
+  Array.from({ length: count }, (_, index) => ({
+    kind: "account",
+    accountId: accountIdSchema.parse(`acct${from + index}`),
+    name: String(from + index),
+    createdAtMs: 0,
+  }));
+
+/** A Postgres that fails as often as it is told to, and then says yes. */
+function sender(failures = 0) {
+  const sent: RecordEntry[][] = [];
+  let left = failures;
+  const send = vi.fn((batch: RecordEntry[]) => {
+    if (left > 0) {
+      left -= 1;
+      return Promise.reject(new Error("Postgres is away"));
+    }
+    sent.push(batch);
+    return Promise.resolve();
+  });
+  return { send, sent };
+}
+
+/** An object's storage with an outbox's tables. */
+function withSql<Result>(use: (sql: SqlStorage) => Result | Promise<Result>): Promise<Result> {
+  return runInDurableObject(env.POOL.get(env.POOL.idFromName(randomText(20))), (_pool, state) => {
+    migrate(state.storage, [outboxTable(100)]);
+    return use(state.storage.sql);
+  });
+}
+
+test("entries are sent in the order in which they were added, and then are gone", () =>
+  withSql(async (sql) => {
+    const { send, sent } = sender();
+    const outbox = new Outbox(sql, send);
+    expect(outbox.add(entries(2), nowMs)).toBe(nowMs + 500);
+    outbox.add(entries(1, 2), nowMs);
+    expect(outbox.size()).toBe(3);
+    expect(await outbox.flush(nowMs)).toBeUndefined();
+    expect(sent).toEqual([entries(3)]);
+    expect(outbox.size()).toBe(0);
+  }));
+
+test("an empty outbox sends nothing", () =>
+  withSql(async (sql) => {
+    const { send } = sender();
+    expect(await new Outbox(sql, send).flush(nowMs)).toBeUndefined();
+    expect(send).not.toHaveBeenCalled();
+  }));
+
+test("entries stay until Postgres has said yes", () =>
+  withSql(async (sql) => {
+    let confirm: () => void = () => {};
+    const outbox = new Outbox(
+      sql,
+      () =>
+        new Promise((resolve) => {
+          confirm = resolve;
+        }),
+    );
+    outbox.add(entries(2), nowMs);
+    const flushing = outbox.flush(nowMs);
+    expect(outbox.size()).toBe(2);
+    confirm();
+    await flushing;
+    expect(outbox.size()).toBe(0);
+  }));
+
+test("entries that Postgres did not take stay, and are sent again as they were", () =>
+  withSql(async (sql) => {
+    const { send, sent } = sender(3);
+    const outbox = new Outbox(sql, send);
+    outbox.add(entries(2), nowMs);
+    for (let failure = 0; failure < 3; failure += 1) {
+      expect(await outbox.flush(nowMs)).toBeGreaterThan(nowMs);
+      expect(outbox.size()).toBe(2);
+    }
+    expect(await outbox.flush(nowMs)).toBeUndefined();
+    expect(sent).toEqual([entries(2)]);
+    expect(send).toHaveBeenCalledTimes(4);
+  }));
+
+test("the wait doubles from one second to half a minute, and a yes makes it short again", () =>
+  withSql(async (sql) => {
+    const { send } = sender(8);
+    const outbox = new Outbox(sql, send);
+    outbox.add(entries(1), nowMs);
+    const waits: (number | undefined)[] = [];
+    for (let failure = 0; failure < 8; failure += 1) waits.push(await outbox.flush(nowMs));
+    expect(waits.map((atMs) => (atMs ?? 0) - nowMs)).toEqual([
+      1_000, 2_000, 4_000, 8_000, 16_000, 30_000, 30_000, 30_000,
+    ]);
+    expect(outbox.add(entries(1, 1), nowMs)).toBe(nowMs + 30_000);
+    await outbox.flush(nowMs);
+    expect(outbox.add(entries(1, 2), nowMs)).toBe(nowMs + 500);
+  }));
+
+test("a batch holds no more than the record takes", () =>
+  withSql(async (sql) => {
+    const { send, sent } = sender();
+    const outbox = new Outbox(sql, send);
+    outbox.add(entries(1_201), nowMs);
+    expect(await outbox.flush(nowMs)).toBeUndefined();
+    expect(sent.map((batch) => batch.length)).toEqual([limits.outboxBatchRows, limits.outboxBatchRows, 201]);
+    expect(sent.flat()).toEqual(entries(1_201));
+    expect(outbox.size()).toBe(0);
+  }));
+
+test("what Postgres took before it went away is not sent again", () =>
+  withSql(async (sql) => {
+    const sent: number[] = [];
+    const outbox = new Outbox(sql, (batch) => {
+      sent.push(batch.length);
+      return sent.length === 2 ? Promise.reject(new Error("away")) : Promise.resolve();
+    });
+    outbox.add(entries(700), nowMs);
+    await outbox.flush(nowMs);
+    expect(outbox.size()).toBe(200);
+    await outbox.flush(nowMs);
+    expect(sent).toEqual([500, 200, 200]);
+  }));
+
+test("entries added while a batch is under way follow it, and none is lost", () =>
+  withSql(async (sql) => {
+    const sent: RecordEntry[][] = [];
+    const outbox: Outbox = new Outbox(sql, (batch) => {
+      sent.push(batch);
+      if (sent.length === 1) outbox.add(entries(1, 1), nowMs);
+      return Promise.resolve();
+    });
+    outbox.add(entries(1), nowMs);
+    await outbox.flush(nowMs);
+    expect(sent).toEqual([entries(1), entries(1, 1)]);
+    expect(outbox.size()).toBe(0);
+  }));
+
+test("two flushes at once send once", () =>
+  withSql(async (sql) => {
+    const { send, sent } = sender();
+    const outbox = new Outbox(sql, send);
+    outbox.add(entries(1), nowMs);
+    await Promise.all([outbox.flush(nowMs), outbox.flush(nowMs)]);
+    expect(sent).toEqual([entries(1)]);
+  }));
+
+test("entries outlive the object's memory", () =>
+  withSql(async (sql) => {
+    new Outbox(sql, sender().send).add(entries(2), nowMs);
+    const { send, sent } = sender();
+    await new Outbox(sql, send).flush(nowMs);
+    expect(sent).toEqual([entries(2)]);
+  }));
+
+test.each<[guarantee: string, row: string, problem: RegExp]>([
+  ["an entry of an unknown kind", '{"kind":"rumour"}', /kind/],
+  ["an entry that lacks a field", '{"kind":"account","accountId":"acct","name":"n"}', /createdAtMs/],
+  ["an entry that is not JSON", "what is this", /JSON/],
+])("%s is set aside with its problem and holds up no other", (_guarantee, row, problem) =>
+  withSql(async (sql) => {
+    const { send, sent } = sender();
+    const outbox = new Outbox(sql, send);
+    outbox.add(entries(1), nowMs);
+    sql.exec("INSERT INTO outbox (entry) VALUES (?)", row);
+    outbox.add(entries(1, 1), nowMs);
+    expect(await outbox.flush(nowMs)).toBeUndefined();
+    expect(sent).toEqual([entries(2)]);
+    expect(outbox.size()).toBe(0);
+    expect(sql.exec("SELECT id, entry, problem FROM outbox_set_aside").toArray()).toEqual([
+      { id: 2, entry: row, problem: expect.stringMatching(problem) },
+    ]);
+  }),
+);
+
+test("a batch of nothing but unreadable entries is no request", () =>
+  withSql(async (sql) => {
+    const { send } = sender();
+    sql.exec("INSERT INTO outbox (entry) VALUES ('{}')");
+    expect(await new Outbox(sql, send).flush(nowMs)).toBeUndefined();
+    expect(send).not.toHaveBeenCalled();
+  }));
+
+test("an unreadable entry is set aside once, however often its batch is tried", () =>
+  withSql(async (sql) => {
+    const { send } = sender(2);
+    const outbox = new Outbox(sql, send);
+    sql.exec("INSERT INTO outbox (entry) VALUES ('{}')");
+    outbox.add(entries(1), nowMs);
+    for (let flush = 0; flush < 3; flush += 1) await outbox.flush(nowMs);
+    expect(sql.exec("SELECT id FROM outbox_set_aside").toArray()).toEqual([{ id: 1 }]);
+  }));
+
+describe("with the real objects and Postgres down", () => {
+  test("a key is made and works, its entries wait, and the alarm brings them once Postgres is back", async () => {
+    postgres.isDown = true;
+    const { id, accountId } = await newKey();
+    const stub = accountStub(accountId);
+    expect(await outboxOf(stub)).toMatchObject([
+      { kind: "account", accountId },
+      { kind: "key", keyId: id, revokedAtMs: null },
+    ]);
+    expect(await runDurableObjectAlarm(stub)).toBe(true);
+    expect(await outboxOf(stub)).toHaveLength(2);
+    postgres.isDown = false;
+    // It failed, so it has set itself again.
+    expect(await runDurableObjectAlarm(stub)).toBe(true);
+    expect(await outboxOf(stub)).toEqual([]);
+    expect(postgres.batches.filter((batch) => batch.includes(id))).toHaveLength(1);
+    expect(await runDurableObjectAlarm(stub)).toBe(false);
+  });
+
+  test("a node's entry waits and is sent once Postgres is back", async () => {
+    postgres.isDown = true;
+    const node = await welcomed([newCard()]);
+    const stub = nodeStub(node);
+    await runDurableObjectAlarm(stub);
+    expect(await outboxOf(stub)).toMatchObject([{ kind: "node", nodeId: node.nodeId }]);
+    postgres.isDown = false;
+    await until(async () => {
+      await runDurableObjectAlarm(stub);
+      return (await outboxOf(stub)).length === 0 || undefined;
+    }, "an empty outbox");
+    expect(postgres.batches.some((batch) => batch.includes(node.nodeId))).toBe(true);
+  });
+
+  test("an entry that nobody can read does not stop a node's alarm", async () => {
+    const node = await welcomed([newCard()]);
+    const stub = nodeStub(node);
+    await runInDurableObject(stub, async (object, state) => {
+      state.storage.sql.exec("INSERT INTO outbox (entry) VALUES ('not even JSON')");
+      await object.alarm();
+      expect(await state.storage.getAlarm()).not.toBeNull();
+    });
+    expect(await outboxOf(stub)).toEqual([]);
+  });
+
+  test("an alarm never throws: a pool whose report fails tries again", async () => {
+    const card = newCard();
+    const node = await welcomed([card]);
+    node.pull(card.fileSha256, 1);
+    const pool = poolStub(card);
+    await until(
+      () => runInDurableObject(pool, async (_pool, state) => (await state.storage.getAlarm()) ?? undefined),
+      "the pool's alarm",
+    );
+    const report = vi.spyOn(StatusObject.prototype, "reportPool").mockImplementation(() => {
+      throw new Error("no status today");
+    });
+    expect(await runDurableObjectAlarm(pool)).toBe(true);
+    expect(report).toHaveBeenCalled();
+    expect(await runDurableObjectAlarm(pool)).toBe(true);
+  });
+
+  test("an alarm never throws: a node's object that knows no node has nothing to do", async () => {
+    await runInDurableObject(nodeStub({ nodeId: `node_${randomText(32)}` }), (object) => object.alarm());
+  });
+});
