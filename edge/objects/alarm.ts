@@ -14,14 +14,20 @@ export class Alarm {
 
   /** Rings at `atMs` or before. */
   async ringBy(atMs: number): Promise<void> {
-    if (this.#setForMs !== undefined && this.#setForMs <= atMs) return;
+    if (this.#isSetBy(atMs)) return;
     const stored = this.#setForMs === undefined ? await this.#storage.getAlarm() : this.#setForMs;
+    // Another caller may have set it while this one was reading.
+    if (this.#isSetBy(atMs)) return;
     if (stored !== null && stored <= atMs && stored > Date.now()) {
       this.#setForMs = stored;
       return;
     }
     this.#setForMs = atMs;
     await this.#storage.setAlarm(atMs);
+  }
+
+  #isSetBy(atMs: number): boolean {
+    return this.#setForMs !== undefined && this.#setForMs <= atMs;
   }
 
   /** Does every duty and sets the next ring. Never throws: after six failures the platform stops an alarm. */

@@ -1,3 +1,4 @@
+import { z } from "zod";
 import { limits } from "../../core/limits.ts";
 import { type RecordEntry, recordEntrySchema } from "../../core/record/entry.ts";
 import type { Migration } from "./migrate.ts";
@@ -8,6 +9,19 @@ export const outboxTable = (number: number): Migration => ({
   sql: `CREATE TABLE outbox (id INTEGER PRIMARY KEY AUTOINCREMENT, entry TEXT NOT NULL);
     CREATE TABLE outbox_set_aside (id INTEGER PRIMARY KEY, entry TEXT NOT NULL, problem TEXT NOT NULL)`,
 });
+
+/** A row's text as the entry it holds. */
+const storedEntrySchema = z
+  .string()
+  .transform((text, context): unknown => {
+    try {
+      return JSON.parse(text);
+    } catch {
+      context.addIssue({ code: "custom", message: "the row is not JSON" });
+      return z.NEVER;
+    }
+  })
+  .pipe(recordEntrySchema);
 
 /** First wait after an entry, so that a burst leaves in one batch; then doubling waits while Postgres is away. */
 const flushDelayMs = 500;
@@ -72,7 +86,7 @@ export class Outbox {
 
   /** The entry of a row. One that a later version of the schema cannot read is set aside, so that it blocks no other. */
   #read({ id, entry }: { id: number; entry: string }): RecordEntry[] {
-    const parsed = recordEntrySchema.safeParse(JSON.parse(entry));
+    const parsed = storedEntrySchema.safeParse(entry);
     if (parsed.success) return [parsed.data];
     const problem = parsed.error.issues.map((issue) => `${issue.path.join(".")}: ${issue.message}`).join("; ");
     console.error("outbox: an entry is not as the record has it and was set aside", { id, problem });

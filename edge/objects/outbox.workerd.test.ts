@@ -251,12 +251,14 @@ describe("with the real objects and Postgres down", () => {
   test("an entry that nobody can read does not stop a node's alarm", async () => {
     const node = await welcomed([newCard()]);
     const stub = nodeStub(node);
-    await runInDurableObject(stub, async (object, state) => {
+    const size = await runInDurableObject(stub, async (object, state) => {
       state.storage.sql.exec("INSERT INTO outbox (entry) VALUES ('not even JSON')");
       await object.alarm();
+      // The next check of the socket.
       expect(await state.storage.getAlarm()).not.toBeNull();
+      return state.storage.sql.exec("SELECT id FROM outbox").toArray().length;
     });
-    expect(await outboxOf(stub)).toEqual([]);
+    expect(size).toBe(0);
   });
 
   test("an alarm never throws: a pool whose report fails tries again", async () => {

@@ -28,7 +28,7 @@ tokenizer = Tokenizer(
 tokenizer.add_special_tokens([AddedToken(token, special=True, normalized=False) for token in control])
 # llama.cpp's "smollm": digits one by one, then GPT-2's expression.
 tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
-    [pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=True)]
+    [pre_tokenizers.Digits(individual_digits=True), pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=True)]
 )
 tokenizer.decoder = decoders.ByteLevel()
 

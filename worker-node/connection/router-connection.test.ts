@@ -236,22 +236,25 @@ describe("a lost socket", () => {
 describe("the router's no", () => {
   const reject = (code: RefusalCode): RouterFrame => ({ type: "reject", code, message: `told: ${code}` });
 
-  test.each<RefusalCode>(["invalid_invite", "invalid_signature", "unsupported_protocol", "superseded"])(
-    "%s is final: the node does not dial again",
-    async (code) => {
-      const refused = expect(connection.run()).rejects.toMatchObject({
-        name: "ConnectionRefused",
-        code,
-        message: `told: ${code}`,
-      });
-      const guest = await arrival();
-      guest.say(reject(code));
-      guest.socket.close(4001, code);
-      await refused;
-      expect(events.onLost).not.toHaveBeenCalled();
-      expect(guests).toEqual([]);
-    },
-  );
+  test.each<RefusalCode>([
+    "invalid_invite",
+    "invalid_signature",
+    "unsupported_protocol",
+    "superseded",
+    "invalid_frame",
+  ])("%s in answer to a hello is final: the node does not dial again", async (code) => {
+    const refused = expect(connection.run()).rejects.toMatchObject({
+      name: "ConnectionRefused",
+      code,
+      message: `told: ${code}`,
+    });
+    const guest = await arrival();
+    guest.say(reject(code));
+    guest.socket.close(4001, code);
+    await refused;
+    expect(events.onLost).not.toHaveBeenCalled();
+    expect(guests).toEqual([]);
+  });
 
   test("superseded is final also after a welcome: two boxes must not fight over one id", async () => {
     const refused = expect(connection.run()).rejects.toBeInstanceOf(ConnectionRefused);
@@ -263,10 +266,12 @@ describe("the router's no", () => {
   });
 
   test.each<RefusalCode>(["idle", "invalid_frame", "internal_error"])(
-    "%s passes: the node dials again",
+    "%s after a welcome passes: the node dials again",
     async (code) => {
       const ran = connection.run();
       const first = await arrival();
+      await first.admit();
+
       first.say(reject(code));
       first.socket.close(4004);
       await arrival();

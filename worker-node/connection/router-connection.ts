@@ -34,7 +34,7 @@ export class ConnectionRefused extends Error {
   }
 }
 
-/** A no to one of these is final: only a person can mend it. */
+/** A no with one of these is final: only a person can mend it. */
 const finalCodes: ReadonlySet<RefusalCode> = new Set([
   "invalid_invite",
   "invalid_signature",
@@ -67,7 +67,7 @@ export class RouterConnection {
     const nodeId = await nodeIdOf(this.#key.publicKey);
     while (!this.#isClosing) {
       const end = await this.#session(nodeId);
-      if (end.refusal !== undefined && finalCodes.has(end.refusal.code)) {
+      if (end.refusal !== undefined && isFinal(end.refusal.code, end)) {
         throw new ConnectionRefused(end.refusal.code, end.refusal.message);
       }
       if (this.#isClosing) return;
@@ -107,6 +107,7 @@ export class RouterConnection {
       this.#socket = socket;
       let refusal: SessionEnd["refusal"];
       let problem = "";
+      let wasWelcomed = false;
       let heartbeat: ReturnType<typeof setInterval> | undefined;
       let isAnswered = true;
       // A router that takes the socket and then says nothing is as good as none.
@@ -131,7 +132,7 @@ export class RouterConnection {
         clearTimeout(patience);
         clearInterval(heartbeat);
         this.#isOpen = false;
-        resolve({ refusal, reason: problem || reason.toString() || `the socket closed with ${code}` });
+        resolve({ refusal, reason: problem || reason.toString() || `the socket closed with ${code}`, wasWelcomed });
       });
       socket.on("message", (data, isBinary) => {
         const parsed = parseFrame(routerFrameSchema, isBinary ? new ArrayBuffer(0) : data.toString());
@@ -152,6 +153,7 @@ export class RouterConnection {
             clearTimeout(patience);
             heartbeat = setInterval(beat, frame.heartbeatMs);
             this.#isOpen = true;
+            wasWelcomed = true;
             this.#failures = 0;
             this.#events.onWelcome(frame);
             break;
@@ -188,6 +190,12 @@ export class RouterConnection {
 interface SessionEnd {
   refusal: { code: RefusalCode; message: string } | undefined;
   reason: string;
+  wasWelcomed: boolean;
+}
+
+/** A hello that the router cannot read is the same at the next dial: this software and the router's do not match. */
+function isFinal(code: RefusalCode, { wasWelcomed }: SessionEnd): boolean {
+  return finalCodes.has(code) || (code === "invalid_frame" && !wasWelcomed);
 }
 
 /** `https://host/base` as `wss://host/base/v1/nodes/connect?node=…`. */
