@@ -1,31 +1,32 @@
 import { DurableObject } from "cloudflare:workers";
-import { z } from "zod";
 import { toBase64Url } from "../../core/identity/node-key.ts";
-import {
-  type AccountId,
-  type AttemptId,
-  accountIdSchema,
-  type ModelHash,
-  type NodeId,
-  nodeIdSchema,
-} from "../../core/ids.ts";
+import { type AccountId, type AttemptId, nodeIdSchema } from "../../core/ids.ts";
 import { limits } from "../../core/limits.ts";
-import { type ModelCard, modelCardSchema } from "../../core/model/model-card.ts";
-import { poolName } from "../../core/node-pool/pool-name.ts";
 import { Refusal } from "../../core/refusal.ts";
 import { type HelloFrame, type NodeFrame, nodeFrameSchema } from "../../core/wire/node-frame.ts";
 import { parseFrame } from "../../core/wire/parse-frame.ts";
 import { closeCodes, heartbeatText, protocolVersions } from "../../core/wire/protocol.ts";
-import type { RouterFrame } from "../../core/wire/router-frame.ts";
 import type { Env } from "../env.ts";
 import { admitNode } from "./admit-node.ts";
 import { Alarm } from "./alarm.ts";
 import { Credits } from "./credits.ts";
 import { Lease, type RunRequest, type TaskFault } from "./lease.ts";
 import { isMigrated, migrate } from "./migrate.ts";
+import {
+  type ChallengedState,
+  close,
+  findOpen,
+  type OpenSocket,
+  type OpenState,
+  send,
+  setState,
+  stateOf,
+} from "./node-socket.ts";
 import { nodeMigrations } from "./node-tables.ts";
 import { Outbox } from "./outbox.ts";
+import { claimConfirmMs, type Offering, PoolOffers } from "./pool-offers.ts";
 import { recordSender } from "./send-record.ts";
+import { readNode, type StoredNode, writeNode } from "./stored-node.ts";
 
 export type RunResult =
   /** The node works on it. `events` are lines of {@link AttemptEvent}. */
@@ -38,22 +39,6 @@ export type RunResult =
   /** An attempt was made and showed that no node can do it as asked. */
   | { kind: "refused"; fault: TaskFault };
 
-/** What a socket carries through hibernation. */
-const socketStateSchema = z.discriminatedUnion("phase", [
-  z.object({ phase: z.literal("challenged"), nodeId: nodeIdSchema, nonce: z.string(), host: z.string() }),
-  z.object({ phase: z.literal("checking") }),
-  z.object({
-    phase: z.literal("open"),
-    epoch: z.int(),
-    heardAtMs: z.number(),
-    isDraining: z.boolean(),
-    credits: z.array(z.tuple([z.int(), z.int()])),
-  }),
-  z.object({ phase: z.literal("closed") }),
-]);
-type SocketState = z.infer<typeof socketStateSchema>;
-type OpenState = Extract<SocketState, { phase: "open" }>;
-
 const checkEveryMs = 30_000;
 
 /**
@@ -61,17 +46,20 @@ const checkEveryMs = 30_000;
  * but has the last word on whether this node can take it.
  */
 export class NodeObject extends DurableObject<Env> {
-  readonly #sql = this.ctx.storage.sql;
-  readonly #outbox = new Outbox(this.#sql, recordSender(this.env));
+  readonly #outbox = new Outbox(this.ctx.storage.sql, recordSender(this.env));
   readonly #alarm = new Alarm(this.ctx.storage, [
-    (nowMs) => this.#flushOutbox(nowMs),
+    (nowMs) => this.#outbox.flush(nowMs),
     (nowMs) => this.#checkSocket(nowMs),
   ]);
   readonly #leases = new Map<AttemptId, Lease>();
   /** Both are read from storage and the socket when the object wakes. */
   #credits: Credits | undefined;
   #stored: StoredNode | undefined;
-  #offers: ReturnType<typeof setTimeout> | undefined;
+  readonly #pools = new PoolOffers({
+    env: this.env,
+    waitUntil: (promise) => this.ctx.waitUntil(promise),
+    offering: () => this.#offering(),
+  });
   /** Timers of sockets whose hello is due. An object with a timer does not sleep. */
   readonly #patience = new WeakMap<WebSocket, ReturnType<typeof setTimeout>>();
 
@@ -103,11 +91,11 @@ export class NodeObject extends DurableObject<Env> {
     const node = this.#node();
     if (open === undefined || node === undefined) {
       // A pool that sends work here has missed that the node is gone.
-      this.#leavePools(node?.models ?? []);
+      this.#leavePools();
       return { kind: "offline" };
     }
     if (open.state.isDraining || !this.#take(open, request)) {
-      this.#offerSoon(0);
+      this.#pools.tellWithin(0);
       return { kind: "full" };
     }
     const lease = new Lease({
@@ -121,7 +109,7 @@ export class NodeObject extends DurableObject<Env> {
     this.#leases.set(request.attemptId, lease);
     const { taskId, attemptId, model, input } = request;
     send(open.socket, { type: "task", taskId, attemptId, model, input });
-    this.#offerSoon(claimConfirmMs);
+    this.#pools.tellWithin(claimConfirmMs);
     const start = await lease.started;
     if (start.kind !== "acked") return start;
     return { kind: "accepted", promptTokens: start.promptTokens, events: lease.events };
@@ -166,13 +154,9 @@ export class NodeObject extends DurableObject<Env> {
     if (isMigrated(this.ctx.storage)) await this.#alarm.ring(Date.now());
   }
 
-  async #welcome(
-    socket: WebSocket,
-    challenge: Extract<SocketState, { phase: "challenged" }>,
-    hello: HelloFrame,
-  ): Promise<void> {
+  async #welcome(socket: WebSocket, challenge: ChallengedState, hello: HelloFrame): Promise<void> {
     setState(socket, { phase: "checking" });
-    const known = isMigrated(this.ctx.storage) ? this.#node() : undefined;
+    const known = this.#node();
     let operator: AccountId;
     try {
       operator = await admitNode(this.env, { hello, challenge, registeredTo: known?.accountId });
@@ -194,14 +178,10 @@ export class NodeObject extends DurableObject<Env> {
     for (const older of this.ctx.getWebSockets()) {
       if (older !== socket && stateOf(older).phase === "open") this.#supersede(older);
     }
-    const dropped =
-      before?.models.filter((old) => !hello.models.some((card) => card.fileSha256 === old.fileSha256)) ?? [];
+    const dropped = before?.models.filter((old) => !hello.models.some((card) => card.fileSha256 === old.fileSha256));
+    const { nodeId, publicKey, name, software, models } = hello;
     const registeredAtMs = before?.registeredAtMs ?? nowMs;
-    this.#sql.exec(
-      `INSERT OR REPLACE INTO node (id, account_id, public_key, epoch, registered_at_ms, models) VALUES (?, ?, ?, ?, ?, ?)`,
-      ...[hello.nodeId, operator, hello.publicKey, epoch, registeredAtMs, JSON.stringify(hello.models)],
-    );
-
+    writeNode(this.ctx.storage, { nodeId, accountId: operator, publicKey, epoch, registeredAtMs, models });
     this.#stored = undefined;
     this.#credits = undefined;
     clearTimeout(this.#patience.get(socket) ?? null);
@@ -209,29 +189,14 @@ export class NodeObject extends DurableObject<Env> {
     send(socket, {
       type: "welcome",
       protocol: hello.protocol,
-      nodeId: hello.nodeId,
+      nodeId,
       epoch,
       operator,
       heartbeatMs: limits.heartbeatMs,
     });
-    this.#leavePools(dropped);
-    const { nodeId, publicKey, name, software, models } = hello;
-    const flushAtMs = this.#outbox.add(
-      [
-        {
-          kind: "node",
-          nodeId,
-          accountId: operator,
-          name,
-          publicKey,
-          software,
-          models,
-          registeredAtMs,
-          seenAtMs: nowMs,
-        },
-      ],
-      nowMs,
-    );
+    this.#pools.leave(nodeId, dropped ?? []);
+    const seen = { nodeId, accountId: operator, name, publicKey, software, models, registeredAtMs, seenAtMs: nowMs };
+    const flushAtMs = this.#outbox.add([{ kind: "node", ...seen }], nowMs);
     await this.#alarm.ringBy(Math.min(flushAtMs, nowMs + checkEveryMs));
   }
 
@@ -242,7 +207,7 @@ export class NodeObject extends DurableObject<Env> {
         const credits = this.#creditsOf(state);
         credits.grant(frame.model, frame.creditsTotal);
         setState(socket, { ...state, heardAtMs: nowMs, credits: credits.totals() });
-        this.#offerSoon(0);
+        this.#pools.tellWithin(0);
         break;
       }
       case "ack":
@@ -259,7 +224,7 @@ export class NodeObject extends DurableObject<Env> {
         break;
       case "status":
         setState(socket, { ...state, heardAtMs: nowMs, isDraining: frame.state === "draining" });
-        if (frame.state === "draining") this.#leavePools(this.#node()?.models ?? []);
+        if (frame.state === "draining") this.#leavePools();
         break;
       case "drained":
         this.#gone(socket, "the node drained");
@@ -308,6 +273,7 @@ export class NodeObject extends DurableObject<Env> {
       code: "superseded",
       message: "Another process opened a socket with this node's key.",
     });
+    setState(socket, { phase: "closed" });
     this.#endLeases("another socket of this node took over");
     close(socket, closeCodes.superseded, "superseded");
   }
@@ -319,7 +285,7 @@ export class NodeObject extends DurableObject<Env> {
     setState(socket, { phase: "closed" });
     if (!wasOpen || this.#socket() !== undefined) return;
     this.#endLeases(reason);
-    this.#leavePools(this.#node()?.models ?? []);
+    this.#leavePools();
   }
 
   #endLeases(reason: string): void {
@@ -327,15 +293,11 @@ export class NodeObject extends DurableObject<Env> {
   }
 
   /** The node's present socket. */
-  #socket(): { socket: WebSocket; state: OpenState } | undefined {
-    for (const socket of this.ctx.getWebSockets()) {
-      const state = stateOf(socket);
-      if (state.phase === "open") return { socket, state };
-    }
-    return undefined;
+  #socket(): OpenSocket | undefined {
+    return findOpen(this.ctx.getWebSockets());
   }
 
-  #take({ socket, state }: { socket: WebSocket; state: OpenState }, { model, attemptId }: RunRequest): boolean {
+  #take({ socket, state }: OpenSocket, { model, attemptId }: RunRequest): boolean {
     const credits = this.#creditsOf(state);
     if (!credits.take(model, attemptId)) return false;
     setState(socket, { ...state, credits: credits.totals() });
@@ -349,63 +311,20 @@ export class NodeObject extends DurableObject<Env> {
   }
 
   #node(): StoredNode | undefined {
-    this.#stored ??= this.#readNode();
+    this.#stored ??= readNode(this.ctx.storage);
     return this.#stored;
   }
 
-  #readNode(): StoredNode | undefined {
-    if (!isMigrated(this.ctx.storage)) return undefined;
-    const row = this.#sql
-      .exec<NodeRow>("SELECT id, account_id, epoch, registered_at_ms, models FROM node")
-      .toArray()[0];
-    if (row === undefined) return undefined;
-    return {
-      nodeId: nodeIdSchema.parse(row.id),
-      accountId: accountIdSchema.parse(row.account_id),
-      epoch: row.epoch,
-      registeredAtMs: row.registered_at_ms,
-      models: z.array(modelCardSchema).parse(JSON.parse(row.models)),
-    };
-  }
-
-  /** Tells the pools of this node's room, within `delayMs`: changes close together go in one call. */
-  #offerSoon(delayMs: number): void {
-    if (delayMs > 0 && this.#offers !== undefined) return;
-    if (this.#offers !== undefined) clearTimeout(this.#offers);
-    this.#offers = setTimeout(() => {
-      this.#offers = undefined;
-      this.ctx.waitUntil(this.#offer());
-    }, delayMs);
-  }
-
-  async #offer(): Promise<void> {
+  #offering(): Offering | undefined {
     const node = this.#node();
     const open = this.#socket();
-    if (node === undefined || open === undefined || open.state.isDraining) return;
-    const credits = this.#creditsOf(open.state);
-    await Promise.all(
-      node.models.map(async (card) => {
-        const { free, taken } = credits.offer(card.fileSha256);
-        await this.#pool(card.fileSha256).offer({ nodeId: node.nodeId, card, free, taken });
-      }),
-    ).catch((error: unknown) => {
-      console.warn("node: a pool did not hear an offer, it is told again", { error: String(error) });
-      this.#offerSoon(1_000);
-    });
+    if (node === undefined || open === undefined || open.state.isDraining) return undefined;
+    return { nodeId: node.nodeId, models: node.models, credits: this.#creditsOf(open.state) };
   }
 
-  #leavePools(models: readonly ModelCard[]): void {
-    const nodeId = this.#node()?.nodeId;
-    if (nodeId === undefined) return;
-    for (const { fileSha256 } of models) this.ctx.waitUntil(this.#pool(fileSha256).leave(nodeId));
-  }
-
-  #pool(fileSha256: ModelHash): ReturnType<Env["POOL"]["get"]> {
-    return this.env.POOL.get(this.env.POOL.idFromName(poolName(fileSha256)));
-  }
-
-  async #flushOutbox(nowMs: number): Promise<number | undefined> {
-    return this.#outbox.flush(nowMs);
+  #leavePools(): void {
+    const node = this.#node();
+    if (node !== undefined) this.#pools.leave(node.nodeId, node.models);
   }
 
   /** Ends a socket that nothing was heard of for too long, and keeps the pools' view of a living one fresh. */
@@ -417,37 +336,7 @@ export class NodeObject extends DurableObject<Env> {
       this.#reject(open.socket, new Refusal({ code: "idle", message: "No heartbeat for too long." }));
       return undefined;
     }
-    await this.#offer();
+    await this.#pools.tell();
     return nowMs + checkEveryMs;
   }
-}
-
-/** A pool forgets a claim that was not confirmed within `limits.ackMs`; this is well before. */
-const claimConfirmMs = limits.ackMs / 3;
-
-interface StoredNode {
-  nodeId: NodeId;
-  accountId: AccountId;
-  epoch: number;
-  registeredAtMs: number;
-  models: ModelCard[];
-}
-
-type NodeRow = { id: string; account_id: string; epoch: number; registered_at_ms: number; models: string };
-
-function stateOf(socket: WebSocket): SocketState {
-  return socketStateSchema.parse(socket.deserializeAttachment());
-}
-
-function setState(socket: WebSocket, state: SocketState): void {
-  socket.serializeAttachment(state);
-}
-
-/** Sends where the socket still takes it: one that is closing tells so through its own event. */
-function send(socket: WebSocket, frame: RouterFrame): void {
-  if (socket.readyState === WebSocket.OPEN) socket.send(JSON.stringify(frame));
-}
-
-function close(socket: WebSocket, code: number, reason: string): void {
-  if (socket.readyState === WebSocket.OPEN) socket.close(code, reason);
 }

@@ -1,11 +1,18 @@
-import { afterEach, beforeAll, expect, test } from "vitest";
+import { afterEach, beforeAll, beforeEach, expect, test, vi } from "vitest";
 import type { ModelCard } from "../../core/model/model-card.ts";
 import { ask, chat, dealer, listedCards, newKey, pooled, refusalOf } from "./deployment.ts";
 import { closeNodes } from "./fake-node.ts";
 import { standInForPostgres } from "./fake-postgres.ts";
 
 standInForPostgres();
-afterEach(closeNodes);
+afterEach(async () => {
+  await closeNodes();
+  vi.restoreAllMocks();
+});
+// Broken frames are logged, and these tests break some.
+beforeEach(() => {
+  vi.spyOn(console, "warn").mockReturnValue(undefined);
+});
 
 /** Little-endian float32 in base64, as the wire has it. */
 function float32(values: readonly number[]): string {

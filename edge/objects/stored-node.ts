@@ -1,0 +1,48 @@
+import { z } from "zod";
+import { type AccountId, accountIdSchema, type NodeId, nodeIdSchema } from "../../core/ids.ts";
+import { type ModelCard, modelCardSchema } from "../../core/model/model-card.ts";
+import { isMigrated } from "./migrate.ts";
+
+/** A node as its object keeps it. */
+export interface StoredNode {
+  nodeId: NodeId;
+  /** The operator. */
+  accountId: AccountId;
+  publicKey: string;
+  /** Counts the node's sockets. */
+  epoch: number;
+  registeredAtMs: number;
+  models: ModelCard[];
+}
+
+type Row = {
+  id: string;
+  account_id: string;
+  public_key: string;
+  epoch: number;
+  registered_at_ms: number;
+  models: string;
+};
+
+/** The node of this object, or `undefined` where none ever joined; reads without leaving tables behind. */
+export function readNode(storage: DurableObjectStorage): StoredNode | undefined {
+  if (!isMigrated(storage)) return undefined;
+  const row = storage.sql.exec<Row>("SELECT * FROM node").toArray()[0];
+  if (row === undefined) return undefined;
+  return {
+    nodeId: nodeIdSchema.parse(row.id),
+    accountId: accountIdSchema.parse(row.account_id),
+    publicKey: row.public_key,
+    epoch: row.epoch,
+    registeredAtMs: row.registered_at_ms,
+    models: z.array(modelCardSchema).parse(JSON.parse(row.models)),
+  };
+}
+
+/** Keeps the node; the object must be migrated. */
+export function writeNode(storage: DurableObjectStorage, node: StoredNode): void {
+  storage.sql.exec(
+    `INSERT OR REPLACE INTO node (id, account_id, public_key, epoch, registered_at_ms, models) VALUES (?, ?, ?, ?, ?, ?)`,
+    ...[node.nodeId, node.accountId, node.publicKey, node.epoch, node.registeredAtMs, JSON.stringify(node.models)],
+  );
+}
