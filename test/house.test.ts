@@ -36,6 +36,9 @@ const mayUse: Readonly<Record<string, RegExp>> = {
 const isOfTests = (path: string) =>
   /\.(test|e2e|fixture)\.ts$|-conformance\.ts$|\/testing\//.test(path) || path.startsWith("test/");
 
+/** What the tests of every room share. */
+const fixtures = ["test/models", "test/workerd"];
+
 /** What a file imports, types too: `import … from "x"`, `export … from "x"`, `import "x"`, `import("x")`. */
 function importsOf(text: string): string[] {
   const statement = /^(?:import|export)\b(?:[^"'`;]*?\bfrom)?\s*["']([^"'\n]+)["']/gm;
@@ -63,7 +66,7 @@ function wrongNeighbour(path: string, target: string): string | undefined {
   const isLoose = !path.includes("/");
   const allowed = isLoose ? [] : (mayImport[room] ?? []);
   if (!isOfTests(path) && isOfTests(target)) return "only tests may";
-  if (isOfTests(path) && isWithin(target, "test/models")) return undefined;
+  if (isOfTests(path) && fixtures.some((folder) => isWithin(target, folder))) return undefined;
   return allowed.some((folder) => isWithin(target, folder)) ? undefined : `${room} may not`;
 }
 
