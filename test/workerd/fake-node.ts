@@ -43,8 +43,8 @@ export class FakeNode {
   readonly #inbox: RouterFrame[];
   #closed: { code: number; reason: string } | undefined;
 
-  /** Opens a socket as this node, up to the router's challenge. */
-  static async dial(identity: NodeIdentity): Promise<FakeNode> {
+  /** Opens a socket as this node, up to the router's challenge. One that is `cutOff` never answers a close. */
+  static async dial(identity: NodeIdentity, { cutOff = false } = {}): Promise<FakeNode> {
     const response = await SELF.fetch(`https://${routerHost}${connectPath}?node=${identity.nodeId}`, {
       headers: { upgrade: "websocket" },
     });
@@ -54,7 +54,7 @@ export class FakeNode {
     socket.addEventListener("message", ({ data }) => {
       inbox.push(routerFrameSchema.parse(JSON.parse(String(data))));
     });
-    socket.accept();
+    socket.accept({ allowHalfOpen: cutOff });
     const challenge = await until(() => takeFrame(inbox, "challenge"), "a challenge");
     return new FakeNode(identity, socket, inbox, challenge);
   }

@@ -3,7 +3,19 @@ import { afterEach, expect, test } from "vitest";
 import { signHello } from "../../core/identity/node-key.ts";
 import { limits } from "../../core/limits.ts";
 import type { HelloFrame } from "../../core/wire/node-frame.ts";
-import { accountStub, newCard, newInvite, newKey, nodeStub, untilMember, welcomed } from "./deployment.ts";
+import {
+  accountStub,
+  chat,
+  contentOf,
+  listedCards,
+  newCard,
+  newInvite,
+  newKey,
+  nodeStub,
+  untilMember,
+  untilWaiting,
+  welcomed,
+} from "./deployment.ts";
 import { closeNodes, FakeNode, type NodeIdentity, newIdentity, routerHost } from "./fake-node.ts";
 import { standInForPostgres } from "./fake-postgres.ts";
 
@@ -206,6 +218,33 @@ test("a second socket of a node takes over from the first", async () => {
   second.pull(card.fileSha256, 1);
   await untilMember(card, second);
   expect(second.isOpen).toBe(true);
+});
+
+test("a node that comes back while its old socket hangs gets its tasks on the new one", async () => {
+  const [listed] = await listedCards(1);
+  if (listed === undefined) throw new Error("no model");
+  const { key } = await newKey();
+  const { token } = await newInvite();
+  const old = await FakeNode.dial(await newIdentity(), { cutOff: true });
+  old.send(await old.hello({ models: [listed], invite: token }));
+  await old.next("welcome");
+  old.pull(listed.fileSha256, 4);
+  await untilMember(listed, old);
+  const fresh = await FakeNode.dial(old.identity);
+  fresh.send(await fresh.hello({ models: [listed] }));
+  await fresh.next("welcome");
+  // What the old socket still says counts for nothing: it has no say in the new one's credits.
+  old.pull(listed.fileSha256, 4);
+  fresh.pull(listed.fileSha256, 1);
+  const asked = chat(key, listed, "Hello");
+  fresh.answer(await fresh.next("task"), "Hello");
+  expect((await contentOf(await asked)).nodes).toEqual([fresh.nodeId]);
+  const waiting = chat(key, listed, "Hello");
+  await untilWaiting(listed, 1);
+  expect(fresh.waiting("task")).toBe(0);
+  fresh.pull(listed.fileSha256, 2);
+  fresh.answer(await fresh.next("task"), "Hello");
+  await contentOf(await waiting);
 });
 
 test("a socket that never says hello takes nothing over", async () => {
