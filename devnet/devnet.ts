@@ -34,6 +34,7 @@ export class Devnet {
   readonly #services: Service[] = [];
   readonly #nodes: Service[] = [];
   #unlock: (() => Promise<void>) | undefined;
+  #workerdPid: number | undefined;
   #isStopping = false;
 
   constructor(options: {
@@ -81,21 +82,22 @@ export class Devnet {
     await Promise.all(this.#nodes.map((node) => node.stop({ graceMs: nodeGraceMs })));
     await this.#stopStrayNodes();
     for (const service of this.#services.reverse()) await service.stop({ graceMs: serviceGraceMs });
+    // workerd outlives a supervisor that was killed.
+    if (this.#workerdPid !== undefined && isAlive(this.#workerdPid)) process.kill(this.#workerdPid, "SIGKILL");
+
     await this.#unlock?.();
   }
 
   async #lock(): Promise<void> {
-    const other = readRunning(this.#flags.state);
-    if (other !== undefined) {
-      throw new DevnetProblem(
-        `A devnet already runs from ${this.#flags.state} at ${other.baseUrl}. Use it, or stop it with: kill ${other.pid}`,
-      );
-    }
     try {
       this.#unlock = await lockDirectory(this.#flags.state);
     } catch (error) {
-      if (error instanceof DirectoryInUse) throw new DevnetProblem(error.message);
-      throw error;
+      if (!(error instanceof DirectoryInUse)) throw error;
+      const other = readRunning(this.#flags.state);
+      if (other === undefined) throw new DevnetProblem(error.message);
+      throw new DevnetProblem(
+        `A devnet already runs from ${this.#flags.state} at ${other.baseUrl}. Use it, or stop it with: kill ${other.pid}`,
+      );
     }
   }
 
@@ -117,7 +119,7 @@ export class Devnet {
     const service = this.#service("postgres", {
       command: ["devnet/postgres/main.ts", "--data", data, "--password", state.databasePassword],
     });
-    const port = await readyPort(service);
+    const { port } = await readyLine(service);
     const database = {
       databaseUrl: `postgres://cortensor:${state.databasePassword}@127.0.0.1:${port}/cortensor`,
       fetchEndpoint: `http://127.0.0.1:${port}/sql`,
@@ -137,7 +139,9 @@ export class Devnet {
       command: ["devnet/router/main.ts", "--state", dir, "--port", String(this.#flags.port)],
       env: { ADMIN_KEY: state.adminKey, DATABASE_URL: databaseUrl, NEON_FETCH_ENDPOINT: fetchEndpoint },
     });
-    return `http://127.0.0.1:${await readyPort(service)}`;
+    const { port, pid } = await readyLine(service);
+    this.#workerdPid = pid;
+    return `http://127.0.0.1:${port}`;
   }
 
   #startNodes(state: DevnetState, origin: string): Running["nodes"] {
@@ -218,13 +222,18 @@ export class Devnet {
 }
 
 const healthSchema = z.object({ models: z.array(z.object({ live_nodes: z.int() })) });
-const readySchema = z.object({ ready: z.literal(true), port: z.int() });
+const readySchema = z.object({
+  ready: z.literal(true),
+  port: z.int(),
+  /** Of the process that listens, where it is not the service itself. */
+  pid: z.int().optional(),
+});
 
-/** The port of a service, from the line by which it says that it listens. */
-function readyPort(service: Service): Promise<number> {
+/** Where a service listens, from the line by which it says so. */
+function readyLine(service: Service): Promise<z.infer<typeof readySchema>> {
   return new Promise((resolve, reject) => {
     service.onLine((line) => {
-      if (line.startsWith('{"ready"')) resolve(readySchema.parse(JSON.parse(line)).port);
+      if (line.startsWith('{"ready"')) resolve(readySchema.parse(JSON.parse(line)));
     });
     service.ended.then(() => reject(new DevnetProblem(`${service.name} did not start: ${service.lastWords()}`)));
   });

@@ -20,6 +20,7 @@ export function loadState(dir: string): DevnetState {
   return { adminKey: `admin-${randomText(40)}`, databasePassword: randomText(24), apiKey: null, nodes: {} };
 }
 
+/** Rewrites `<dir>/state.json`. */
 export function saveState(dir: string, state: DevnetState): void {
   writePrivately(join(dir, "state.json"), state);
 }
@@ -43,10 +44,12 @@ export function readRunning(dir: string): Running | undefined {
   return parsed.success && isAlive(parsed.data.pid) ? parsed.data : undefined;
 }
 
+/** Tells scripts what runs; its being there means that the devnet is ready. */
 export function writeRunning(dir: string, running: Running): void {
   writePrivately(join(dir, "running.json"), running);
 }
 
+/** True while a process has this id. */
 export function isAlive(pid: number): boolean {
   try {
     process.kill(pid, 0);

@@ -8,7 +8,7 @@ const freshMs = { known: 10_000, unknown: 1_000 };
 let models: ReadonlyMap<string, ServedModel> = new Map();
 let readAtMs = 0;
 
-/** Every model that some node held lately, live ones first in `models()` order. At most one second old. */
+/** Every model that some node held within a week, oldest first. At most one second old. */
 export async function listModels(env: Env): Promise<ServedModel[]> {
   if (Date.now() - readAtMs > freshMs.unknown) await refresh(env);
   return [...models.values()];

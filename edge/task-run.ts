@@ -2,7 +2,7 @@ import { type AttemptId, type NodeId, newAttemptId, newTaskId } from "../core/id
 import { limits } from "../core/limits.ts";
 import { poolName } from "../core/node-pool/pool-name.ts";
 import type { TaskRecord } from "../core/record/entry.ts";
-import { Refusal, type RefusalCode } from "../core/refusal.ts";
+import { Refusal } from "../core/refusal.ts";
 import { attemptRecord } from "../core/task/attempt.ts";
 import { newTask, stepTask, type Task, type TaskEffect, type TaskEvent } from "../core/task/task.ts";
 import { isTerminal } from "../core/task/task-moves.ts";
@@ -10,9 +10,9 @@ import type { TaskInput } from "../core/wire/task-input.ts";
 import type { Principal } from "./authenticate.ts";
 import type { Env } from "./env.ts";
 import { type AttemptEvent, readAttemptEvents } from "./objects/attempt-stream.ts";
-import type { TaskFault } from "./objects/lease.ts";
-import type { RunResult } from "./objects/node-object.ts";
+import type { RunResult, TaskFault } from "./objects/run.ts";
 import type { ServedModel } from "./objects/status-object.ts";
+import { faultCodes, taskRefusal } from "./task-refusal.ts";
 
 /** A part of the answer as its reader sees it, whichever nodes it came from. */
 export type AnswerEvent =
@@ -143,7 +143,7 @@ export class TaskRun {
         break;
       case "refuse":
         this.#record();
-        throw this.#refusal(effect.code);
+        throw taskRefusal(effect.code, { model: this.#model, input: this.#input, fault: this.#fault });
       case "cancelAttempt": {
         const isRecorded = await this.#node(effect.nodeId)
           .cancel(effect.attemptId)
@@ -280,21 +280,6 @@ export class TaskRun {
     this.#waitUntil(this.#env.ACCOUNT.get(this.#env.ACCOUNT.idFromName(accountId)).recordTask(record));
   }
 
-  #refusal(code: RefusalCode): Refusal {
-    const model = this.#model.id;
-    const fault = this.#fault;
-    if (fault?.code === "context_length_exceeded") {
-      const what = this.#input.kind === "chat" ? "This prompt" : `Input ${fault.inputIndex}`;
-      return new Refusal({
-        code,
-        param: this.#input.kind === "chat" ? "messages" : "input",
-        message: `${what} has ${fault.promptTokens} tokens and ${model} reads ${fault.contextTokens}. Shorten it, or choose a model with a longer context.`,
-      });
-    }
-    if (fault?.code === "unsupported") return new Refusal({ code, message: fault.message });
-    return new Refusal({ code, message: placementProblems(model)[code] ?? `The task ended with ${code}.` });
-  }
-
   #attemptId(): AttemptId {
     if (this.#current === undefined) throw new Error("no attempt has begun");
     return this.#current;
@@ -312,19 +297,4 @@ export class TaskRun {
   #node(nodeId: NodeId): ReturnType<Env["NODE"]["get"]> {
     return this.#env.NODE.get(this.#env.NODE.idFromName(nodeId));
   }
-}
-
-const faultCodes = {
-  context_length_exceeded: "context_length_exceeded",
-  unsupported: "unsupported_parameter",
-} as const satisfies Record<TaskFault["code"], RefusalCode>;
-
-function placementProblems(model: string): Partial<Record<RefusalCode, string>> {
-  return {
-    no_live_node: `No node that serves ${model} is connected right now. Try again in a few seconds.`,
-    no_free_node: `All nodes that serve ${model} were busy for ${limits.queueWaitMs / 1_000} s. Try again in a few seconds.`,
-    queue_full: `Too many requests wait for ${model}. Try again in a few seconds.`,
-    attempts_exhausted: `${limits.attemptsPerTask} nodes in a row failed at this task. Try again in a few seconds.`,
-    stream_broken: "The node that was answering is gone, and the answer is not whole. Send the request again.",
-  };
 }

@@ -13,6 +13,13 @@ interface Counts {
   skipped: number;
 }
 
+/** What vitest's JSON report is read for. */
+const reportSchema = z.object({
+  numPassedTests: z.int(),
+  numFailedTests: z.int(),
+  numPendingTests: z.int(),
+});
+
 const root = resolve(import.meta.dirname, "..");
 const bin = (name: string) => join(root, "node_modules/.bin", name);
 const scratch = mkdtempSync(join(tmpdir(), "cortensor-test-"));
@@ -71,13 +78,6 @@ async function pullModels(): Promise<Counts> {
   if (code !== 0) throw new Error("The models could not be had; the lines above say why.");
   return { passed: 0, failed: 0, skipped: 0 };
 }
-
-const reportSchema = z.object({
-  numPassedTests: z.int(),
-  numFailedTests: z.int(),
-  numPendingTests: z.int(),
-  numFailedTestSuites: z.int(),
-});
 
 async function vitest(config: string): Promise<Counts> {
   const report = join(scratch, `${config}.json`);

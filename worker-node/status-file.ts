@@ -34,6 +34,7 @@ export function readNodeStatus(homeDir: string): NodeStatus | undefined {
   return parsed.success ? parsed.data : undefined;
 }
 
+/** Rewrites `<home>/status.json`; a reader sees the old text or the new. */
 export function writeNodeStatus(homeDir: string, status: NodeStatus): void {
   writeAtomically(join(homeDir, "status.json"), JSON.stringify(status, null, 2));
 }

@@ -13,7 +13,8 @@ import { taskRecordSchema } from "../../core/record/entry.ts";
 import type { CommitFrame, DeltaItem, FailReason } from "../../core/wire/node-frame.ts";
 import type { TaskInput } from "../../core/wire/task-input.ts";
 import { readAttemptEvents } from "./attempt-stream.ts";
-import { Lease, type RunRequest } from "./lease.ts";
+import { Lease } from "./lease.ts";
+import type { RunRequest } from "./run.ts";
 
 const chat: TaskInput = {
   kind: "chat",

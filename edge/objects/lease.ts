@@ -1,30 +1,11 @@
-import type { AccountId, AttemptId, KeyId, ModelHash, NodeId, TaskId } from "../../core/ids.ts";
+import type { NodeId } from "../../core/ids.ts";
 import { limits } from "../../core/limits.ts";
-import type { ModelName } from "../../core/model/model-card.ts";
-import type { AttemptRecord, TaskRecord } from "../../core/record/entry.ts";
+import type { TaskRecord } from "../../core/record/entry.ts";
 import { type Attempt, attemptRecord, newAttempt, stepAttempt } from "../../core/task/attempt.ts";
 import type { TaskState } from "../../core/task/task-moves.ts";
 import type { CommitFrame, DeltaItem, FailReason } from "../../core/wire/node-frame.ts";
-import type { TaskInput } from "../../core/wire/task-input.ts";
 import { type AttemptEvent, encodeAttemptEvent } from "./attempt-stream.ts";
-
-/** A task as its Worker hands it to a node's object. */
-export interface RunRequest {
-  taskId: TaskId;
-  attemptId: AttemptId;
-  accountId: AccountId;
-  keyId: KeyId;
-  modelName: ModelName;
-  model: ModelHash;
-  input: TaskInput;
-  /** When the task was admitted, milliseconds since the epoch. */
-  createdAtMs: number;
-  /** Attempts before this one, so that whoever records the task's end records all of it. */
-  priorAttempts: AttemptRecord[];
-}
-
-/** Reasons that are the task's own fault: no other node would do it either. */
-export type TaskFault = Extract<FailReason, { code: "context_length_exceeded" | "unsupported" }>;
+import type { RunRequest, TaskFault } from "./run.ts";
 
 /** How a lease began. */
 export type Start =

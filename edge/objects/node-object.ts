@@ -10,7 +10,7 @@ import type { Env } from "../env.ts";
 import { admitNode } from "./admit-node.ts";
 import { Alarm } from "./alarm.ts";
 import { Credits } from "./credits.ts";
-import { Lease, type RunRequest, type TaskFault } from "./lease.ts";
+import { Lease } from "./lease.ts";
 import { isMigrated, migrate } from "./migrate.ts";
 import {
   type ChallengedState,
@@ -25,19 +25,9 @@ import {
 import { nodeMigrations } from "./node-tables.ts";
 import { Outbox } from "./outbox.ts";
 import { claimConfirmMs, type Offering, PoolOffers } from "./pool-offers.ts";
+import type { RunRequest, RunResult } from "./run.ts";
 import { recordSender } from "./send-record.ts";
 import { readNode, type StoredNode, writeNode } from "./stored-node.ts";
-
-export type RunResult =
-  /** The node works on it. `events` are lines of {@link AttemptEvent}. */
-  | { kind: "accepted"; promptTokens: number; events: ReadableStream<Uint8Array> }
-  /** No attempt was made: no credit left, or no socket. */
-  | { kind: "full" }
-  | { kind: "offline" }
-  /** An attempt was made and came to nothing; another node may do it. */
-  | { kind: "failed"; how: "socketGone" | "deadline" | "refuse"; reason: string }
-  /** An attempt was made and showed that no node can do it as asked. */
-  | { kind: "refused"; fault: TaskFault };
 
 const checkEveryMs = 30_000;
 

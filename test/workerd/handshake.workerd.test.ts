@@ -1,5 +1,6 @@
 import { runInDurableObject, SELF } from "cloudflare:test";
 import { afterEach, expect, test } from "vitest";
+import { z } from "zod";
 import { signHello } from "../../core/identity/node-key.ts";
 import { limits } from "../../core/limits.ts";
 import type { HelloFrame } from "../../core/wire/node-frame.ts";
@@ -13,6 +14,7 @@ import {
   newKey,
   nodeStub,
   untilMember,
+  untilNoMember,
   untilWaiting,
   welcomed,
 } from "./deployment.ts";
@@ -120,6 +122,16 @@ test.each<[guarantee: string, forge: Forge, code: string]>([
       const claim = { nodeId, nonce: node.challenge.nonce, host: routerHost };
       return { ...hello, nodeId, publicKey: key.publicKey, signature: await signHello(claim, key.privateKey) };
     },
+    "invalid_signature",
+  ],
+  [
+    "a hello that names another router than it was signed for is refused",
+    ({ hello }) => ({ ...hello, host: "other.test" }),
+    "invalid_signature",
+  ],
+  [
+    "a hello that names another node is refused, though key and signature are this node's",
+    async ({ hello }) => ({ ...hello, nodeId: (await newIdentity()).nodeId }),
     "invalid_signature",
   ],
   ["a protocol that nobody speaks is refused", ({ hello }) => ({ ...hello, protocol: 2 }), "unsupported_protocol"],
@@ -305,4 +317,34 @@ test("a heartbeat is answered", async () => {
   // Another spelling reaches the object itself, which answers in the same words.
   node.sendRaw('{ "type": "heartbeat" }');
   await node.next("heartbeat");
+});
+
+/** Makes a node's object believe that it heard no frame for an hour, and lets it look after its socket. */
+async function checkedAfterAnHour(node: FakeNode): Promise<void> {
+  await runInDurableObject(nodeStub(node), async (object, state) => {
+    for (const socket of state.getWebSockets()) {
+      const attachment = z.looseObject({ heardAtMs: z.number() }).parse(socket.deserializeAttachment());
+      socket.serializeAttachment({ ...attachment, heardAtMs: Date.now() - 3_600_000 });
+    }
+    await object.alarm();
+  });
+}
+
+test("a node that has been silent for too long is put out of its pools", async () => {
+  const silent = await welcomed([card]);
+  silent.pull(card.fileSha256, 1);
+  await untilMember(card, silent);
+  await checkedAfterAnHour(silent);
+  await expectRejected(silent, "idle");
+  await untilNoMember(card, silent);
+});
+
+test("a node that sends heartbeats alone is not silent", async () => {
+  const node = await welcomed([card]);
+  node.send({ type: "heartbeat" });
+  await node.next("heartbeat");
+  await checkedAfterAnHour(node);
+  node.pull(card.fileSha256, 1);
+  await untilMember(card, node);
+  expect(node.isOpen).toBe(true);
 });

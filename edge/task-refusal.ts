@@ -1,0 +1,38 @@
+import { limits } from "../core/limits.ts";
+import { Refusal, type RefusalCode } from "../core/refusal.ts";
+import type { TaskInput } from "../core/wire/task-input.ts";
+import type { TaskFault } from "./objects/run.ts";
+import type { ServedModel } from "./objects/status-object.ts";
+
+/** What the caller is told for each of a node's reasons that no other node would mend. */
+export const faultCodes = {
+  context_length_exceeded: "context_length_exceeded",
+  unsupported: "unsupported_parameter",
+} as const satisfies Record<TaskFault["code"], RefusalCode>;
+
+/** The refusal of an admitted task, with what to do about it. `fault` is the node's reason, where the task was at fault. */
+export function taskRefusal(
+  code: RefusalCode,
+  { model, input, fault }: { model: ServedModel; input: TaskInput; fault: TaskFault | undefined },
+): Refusal {
+  if (fault?.code === "context_length_exceeded") {
+    const what = input.kind === "chat" ? "This prompt" : `Input ${fault.inputIndex}`;
+    return new Refusal({
+      code,
+      param: input.kind === "chat" ? "messages" : "input",
+      message: `${what} has ${fault.promptTokens} tokens and ${model.id} reads ${fault.contextTokens}. Shorten it, or choose a model with a longer context.`,
+    });
+  }
+  if (fault?.code === "unsupported") return new Refusal({ code, message: fault.message });
+  return new Refusal({ code, message: placementProblems(model.id)[code] ?? `The task ended with ${code}.` });
+}
+
+function placementProblems(model: string): Partial<Record<RefusalCode, string>> {
+  return {
+    no_live_node: `No node that serves ${model} is connected right now. Try again in a few seconds.`,
+    no_free_node: `All nodes that serve ${model} were busy for ${limits.queueWaitMs / 1_000} s. Try again in a few seconds.`,
+    queue_full: `Too many requests wait for ${model}. Try again in a few seconds.`,
+    attempts_exhausted: `${limits.attemptsPerTask} nodes in a row failed at this task. Try again in a few seconds.`,
+    stream_broken: "The node that was answering is gone, and the answer is not whole. Send the request again.",
+  };
+}
