@@ -6,6 +6,7 @@ export default defineConfig({
     include: ["{core,db,devnet,docs,edge,worker-node,contracts,test}/**/*.test.ts"],
     exclude: ["**/node_modules/**", "**/*.workerd.test.ts"],
     testTimeout: 30_000,
+    maxWorkers: 2,
     hookTimeout: 60_000,
   },
 });

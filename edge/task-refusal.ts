@@ -23,7 +23,8 @@ export function taskRefusal(
       message: `${what} has ${fault.promptTokens} tokens and ${model.id} reads ${fault.contextTokens}. Shorten it, or choose a model with a longer context.`,
     });
   }
-  if (fault?.code === "unsupported") return new Refusal({ code, message: fault.message });
+  if (fault?.code === "unsupported")
+    return new Refusal({ code, message: `${model.id} cannot do this: ${fault.message}` });
   return new Refusal({ code, message: placementProblems(model.id)[code] ?? `The task ended with ${code}.` });
 }
 

@@ -23,6 +23,11 @@ const storedEntrySchema = z
   })
   .pipe(recordEntrySchema);
 
+/** Postgres will never take this batch as it is: an entry's own data is at fault, and trying again changes nothing. */
+export class BatchRefused extends Error {
+  override readonly name = "BatchRefused";
+}
+
 /** First wait after an entry, so that a burst leaves in one batch; then doubling waits while Postgres is away. */
 const flushDelayMs = 500;
 const retryMaxMs = 30_000;
@@ -62,39 +67,53 @@ export class Outbox {
   }
 
   async #flush(nowMs: number): Promise<number | undefined> {
+    let batchRows: number = limits.outboxBatchRows;
     for (;;) {
-      const rows = this.#sql
-        .exec<{ id: number; entry: string }>("SELECT id, entry FROM outbox ORDER BY id LIMIT ?", limits.outboxBatchRows)
-        .toArray();
-      const last = rows.at(-1);
-      if (last === undefined) return undefined;
+      const rows = this.#sql.exec<Row>("SELECT id, entry FROM outbox ORDER BY id LIMIT ?", batchRows).toArray();
+      const [first, last] = [rows[0], rows.at(-1)];
+      if (first === undefined || last === undefined) return undefined;
       try {
         const entries = rows.flatMap((row) => this.#read(row));
         if (entries.length > 0) await this.#send(entries);
+        batchRows = Math.min(limits.outboxBatchRows, batchRows * 2);
       } catch (error) {
-        this.#failures += 1;
-        console.error("outbox: Postgres did not take a batch, it stays and is tried again", {
-          rows: rows.length,
-          error: String(error),
-        });
-        return nowMs + this.#delayMs();
+        if (error instanceof BatchRefused && rows.length > 1) {
+          // The entry at fault is found by halves, so that the others do not wait behind it.
+          batchRows = Math.ceil(rows.length / 2);
+          continue;
+        }
+        if (!(error instanceof BatchRefused)) {
+          this.#failures += 1;
+          console.error("outbox: Postgres did not take a batch, it stays and is tried again", {
+            rows: rows.length,
+            error: String(error),
+          });
+          return nowMs + this.#delayMs();
+        }
+        this.#setAside(first, error.message);
       }
       this.#failures = 0;
       this.#sql.exec("DELETE FROM outbox WHERE id <= ?", last.id);
     }
   }
 
-  /** The entry of a row. One that a later version of the schema cannot read is set aside, so that it blocks no other. */
-  #read({ id, entry }: { id: number; entry: string }): RecordEntry[] {
-    const parsed = storedEntrySchema.safeParse(entry);
+  /** The entry of a row. One that a later version of the schema cannot read is set aside. */
+  #read(row: Row): RecordEntry[] {
+    const parsed = storedEntrySchema.safeParse(row.entry);
     if (parsed.success) return [parsed.data];
-    const problem = parsed.error.issues.map((issue) => `${issue.path.join(".")}: ${issue.message}`).join("; ");
-    console.error("outbox: an entry is not as the record has it and was set aside", { id, problem });
-    this.#sql.exec("INSERT OR IGNORE INTO outbox_set_aside (id, entry, problem) VALUES (?, ?, ?)", id, entry, problem);
+    this.#setAside(row, parsed.error.issues.map((issue) => `${issue.path.join(".")}: ${issue.message}`).join("; "));
     return [];
+  }
+
+  /** Keeps an entry that cannot be sent where it blocks no other, for a person to look at. */
+  #setAside({ id, entry }: Row, problem: string): void {
+    console.error("outbox: an entry cannot be recorded and was set aside", { id, problem });
+    this.#sql.exec("INSERT OR IGNORE INTO outbox_set_aside (id, entry, problem) VALUES (?, ?, ?)", id, entry, problem);
   }
 
   #delayMs(): number {
     return Math.min(retryMaxMs, flushDelayMs * 2 ** Math.min(this.#failures, 10));
   }
 }
+
+type Row = { id: number; entry: string };

@@ -17,7 +17,7 @@ import { closeNodes } from "../../test/workerd/fake-node.ts";
 import { standInForPostgres } from "../../test/workerd/fake-postgres.ts";
 import { until } from "../../test/workerd/until.ts";
 import { migrate } from "./migrate.ts";
-import { Outbox, outboxTable } from "./outbox.ts";
+import { BatchRefused, Outbox, outboxTable } from "./outbox.ts";
 
 const postgres = standInForPostgres();
 beforeEach(() => {
@@ -74,6 +74,28 @@ test("entries are sent in the order in which they were added, and then are gone"
     expect(sent).toEqual([entries(3)]);
     expect(outbox.size()).toBe(0);
   }));
+
+test.each([1, 2, 7, 500])(
+  "an entry that Postgres refuses is set aside, and %i others are not held up by it",
+  (others) =>
+    withSql(async (sql) => {
+      const sent: RecordEntry[] = [];
+      const outbox = new Outbox(sql, (batch) => {
+        if (batch.some((entry) => entry.kind === "account" && entry.name === "0")) {
+          return Promise.reject(new BatchRefused("22003: out of range"));
+        }
+        sent.push(...batch);
+        return Promise.resolve();
+      });
+      outbox.add(entries(others + 1), nowMs);
+      expect(await outbox.flush(nowMs)).toBeUndefined();
+      expect(sent).toEqual(entries(others, 1));
+      expect(sql.exec("SELECT entry, problem FROM outbox_set_aside").toArray()).toEqual([
+        { entry: JSON.stringify(entries(1)[0]), problem: "22003: out of range" },
+      ]);
+      expect(outbox.size()).toBe(0);
+    }),
+);
 
 test("an empty outbox sends nothing", () =>
   withSql(async (sql) => {

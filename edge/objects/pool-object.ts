@@ -1,6 +1,7 @@
 import { DurableObject } from "cloudflare:workers";
 import { type AttemptId, type NodeId, nodeIdSchema } from "../../core/ids.ts";
 import { limits } from "../../core/limits.ts";
+import { catalogue } from "../../core/model/catalogue.ts";
 import { type ModelCard, modelCardSchema } from "../../core/model/model-card.ts";
 import {
   claim,
@@ -76,17 +77,36 @@ export class PoolObject extends DurableObject<Env> {
   async offer({ nodeId, card, free, taken }: Offer): Promise<void> {
     const nowMs = Date.now();
     const known = this.#pool.members.get(nodeId);
-    this.#card = card;
+    const agreed = this.#agreedCard(card, nodeId);
+    if (agreed === undefined) {
+      console.warn("pool: a node says of this file what others and the catalogue do not, and gets no work", { nodeId });
+      await this.leave(nodeId);
+      return;
+    }
+    this.#card = agreed;
     this.#answer(offer(this.#pool, { nodeId, slots: card.slots, free, taken }, nowMs, Math.random));
     this.#reportSoon();
 
     if (known !== undefined && known.slots === card.slots && nowMs - known.heardAtMs < reportEveryMs / 2) return;
     this.#sql.exec(
       "INSERT OR REPLACE INTO members (node_id, card, heard_at_ms) VALUES (?, ?, ?)",
-      ...[nodeId, JSON.stringify(card), nowMs],
+      ...[nodeId, JSON.stringify(agreed), nowMs],
     );
     if (known === undefined) await this.#report(nowMs);
     await this.#alarm.ringBy(nowMs + reportEveryMs);
+  }
+
+  /**
+   * One file is one model, and a node that joins cannot change it for those that are there: its name is the catalogue's
+   * or the first node's. `undefined` where the node says that it is another kind of model altogether.
+   */
+  #agreedCard(card: ModelCard, nodeId: NodeId): ModelCard | undefined {
+    const known = catalogue.find((model) => model.fileSha256 === card.fileSha256);
+    if (known !== undefined) return known.kind === card.kind ? { ...card, name: known.name } : undefined;
+    const isAlone = [...this.#pool.members.keys()].every((member) => member === nodeId);
+    if (isAlone || this.#card === undefined) return card;
+    const isSame = card.kind === this.#card.kind && card.dimensions === this.#card.dimensions;
+    return isSame ? { ...card, name: this.#card.name } : undefined;
   }
 
   /** A node is gone or takes no more. */
