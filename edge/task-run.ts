@@ -23,6 +23,8 @@ export type AnswerEvent =
 
 /** How often a node that turned out full or gone is replaced before the caller is told that there is no room. */
 const maxPlacements = 64;
+/** How often a pool that is reset under a claim is asked in all. */
+const claimTries = 3;
 /** A failover finds a node within this, also when the task has used up its wait. */
 const failoverWaitMs = 5_000;
 
@@ -218,20 +220,20 @@ export class TaskRun {
   ): Promise<
     { kind: "lease"; nodeId: NodeId } | { kind: "refuse"; code: "no_live_node" | "no_free_node" | "queue_full" }
   > {
-    const leftMs = limits.queueWaitMs - (Date.now() - this.#task.createdAtMs);
-    const waitMs = Math.max(leftMs, this.#task.attempts.length > 0 ? failoverWaitMs : 0);
-    this.#ticket = attemptId;
-    try {
-      return await this.#pool().claim({ attemptId, exclude, waitMs });
-    } catch (error) {
-      // The pool was reset under us: it knows its members from storage, so asking again soon is enough.
-      console.warn("edge: a pool did not answer a claim", { taskId: this.taskId, error: String(error) });
-      await new Promise((resolve) => setTimeout(resolve, 100));
-      return leftMs > 0
-        ? await this.#pool().claim({ attemptId, exclude, waitMs })
-        : { kind: "refuse", code: "no_free_node" };
-    } finally {
-      this.#ticket = undefined;
+    for (let tries = 1; ; tries += 1) {
+      const leftMs = limits.queueWaitMs - (Date.now() - this.#task.createdAtMs);
+      const waitMs = Math.max(leftMs, this.#task.attempts.length > 0 ? failoverWaitMs : 0);
+      this.#ticket = attemptId;
+      try {
+        return await this.#pool().claim({ attemptId, exclude, waitMs });
+      } catch (error) {
+        // The pool was reset under us: it knows its members from storage, so asking again soon is enough.
+        console.warn("edge: a pool did not answer a claim", { taskId: this.taskId, error: String(error) });
+        if (tries === claimTries) return { kind: "refuse", code: "no_free_node" };
+        await new Promise((resolve) => setTimeout(resolve, 100 * tries));
+      } finally {
+        this.#ticket = undefined;
+      }
     }
   }
 

@@ -130,6 +130,21 @@ test.concurrent("a pool that was reset and thinks too well of a node is put righ
   expect((await contentOf(await asked)).content).toBe("Hello");
 });
 
+test.concurrent("a request that waits in a pool that breaks down asks again, and is served", async () => {
+  const card = nextCard();
+  const node = await pooled(card, 1);
+  await serve(node, card);
+  const asked = chat(key, card, "Hello");
+  await untilWaiting(card, 1);
+  // An abort, unlike an eviction, does not wait for who is in the midst of asking.
+  await expect(runInDurableObject(poolStub(card), (_pool, state) => state.abort("broken by a test"))).rejects.toThrow(
+    "broken by a test",
+  );
+  node.pull(card.fileSha256, 2);
+  node.answer(await node.next("task"), "Hello");
+  expect((await contentOf(await asked)).content).toBe("Hello");
+});
+
 test.concurrent("a pool that was reset forgets a node that left before", async () => {
   const card = nextCard();
   const node = await pooled(card, 1);
