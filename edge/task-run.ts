@@ -65,8 +65,10 @@ export class TaskRun {
     this.#waitUntil = options.waitUntil;
     const { task, effects } = newTask({ taskId: newTaskId(), maxAttempts: limits.attemptsPerTask }, Date.now());
     this.#task = task;
-    this.#effects = effects;
-    options.signal.addEventListener("abort", () => this.cancel(), { once: true });
+    // A caller who left while the body was read is not found a node.
+    this.#effects = options.signal.aborted ? [] : effects;
+    if (options.signal.aborted) this.cancel();
+    else options.signal.addEventListener("abort", () => this.cancel(), { once: true });
   }
 
   get taskId(): Task["taskId"] {
