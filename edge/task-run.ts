@@ -21,6 +21,8 @@ export type AnswerEvent =
   | { type: "restart" }
   | { type: "end"; finishReason: "stop" | "length"; promptTokens: number; completionTokens: number };
 
+type ContextFault = Extract<TaskFault, { code: "context_length_exceeded" }>;
+
 /** How often a node that turned out full or gone is replaced before the caller is told that there is no room. */
 const maxPlacements = 64;
 /** How often a pool that is reset under a claim is asked in all. */
@@ -211,9 +213,21 @@ export class TaskRun {
         this.#apply({ type: "attemptFailed", attemptId, how: result.how, reason: result.reason });
         break;
       case "refused":
+        if (this.#fitsElsewhere(result.fault)) {
+          const reason = `the prompt has ${result.fault.promptTokens} tokens and this node reads ${result.fault.contextTokens}`;
+          this.#apply({ type: "attemptFailed", attemptId, how: "refuse", reason });
+          break;
+        }
         this.#fault = result.fault;
         this.#apply({ type: "refused", attemptId, code: faultCodes[result.fault.code] });
     }
+  }
+
+  /** True where the prompt is too long for the node that refused it, and not for the node that reads most. */
+  #fitsElsewhere(fault: TaskFault): fault is ContextFault {
+    const { contextTokens } = this.#model.card;
+    if (fault.code !== "context_length_exceeded") return false;
+    return fault.contextTokens < contextTokens && fault.promptTokens < contextTokens;
   }
 
   async #claim(

@@ -54,6 +54,8 @@ export class PoolObject extends DurableObject<Env> {
   readonly #waiting = new Map<AttemptId, (result: ClaimResult) => void>();
   #expiry: { timer: ReturnType<typeof setTimeout>; atMs: number } | undefined;
   #card: ModelCard | undefined;
+  /** How much each member reads: the one thing of a card that differs between nodes and matters to callers. */
+  readonly #contextTokens = new Map<NodeId, number>();
   #changes: ReturnType<typeof setTimeout> | undefined;
 
   constructor(ctx: DurableObjectState, env: Env) {
@@ -69,6 +71,7 @@ export class PoolObject extends DurableObject<Env> {
         free: card.slots,
         heardAtMs: row.heard_at_ms,
       });
+      this.#contextTokens.set(nodeIdSchema.parse(row.node_id), card.contextTokens);
       this.#card = card;
     }
   }
@@ -84,6 +87,8 @@ export class PoolObject extends DurableObject<Env> {
       return;
     }
     this.#card = agreed;
+    this.#contextTokens.set(nodeId, card.contextTokens);
+
     this.#answer(offer(this.#pool, { nodeId, slots: card.slots, free, taken }, nowMs, Math.random));
     this.#reportSoon();
 
@@ -113,6 +118,8 @@ export class PoolObject extends DurableObject<Env> {
   async leave(nodeId: NodeId): Promise<void> {
     this.#sql.exec("DELETE FROM members WHERE node_id = ?", nodeId);
     const wasMember = this.#pool.members.has(nodeId);
+    this.#contextTokens.delete(nodeId);
+
     this.#answer(leave(this.#pool, nodeId, Date.now(), Math.random));
     if (wasMember) await this.#report(Date.now());
   }
@@ -189,8 +196,12 @@ export class PoolObject extends DurableObject<Env> {
     }
     if (this.#card === undefined) return undefined;
     const members = [...this.#pool.members.values()];
+    const contexts = members.map(({ nodeId }) => this.#contextTokens.get(nodeId) ?? 0);
+
     await statusStub(this.env).reportPool({
-      card: this.#card,
+      // A prompt that one node cannot read goes to one that can, so the longest context is the model's.
+      card: { ...this.#card, contextTokens: Math.max(...contexts, members.length > 0 ? 0 : this.#card.contextTokens) },
+
       liveNodes: members.length,
       slots: members.reduce((sum, member) => sum + member.slots, 0),
       freeSlots: roomOf(this.#pool).reduce((sum, room) => sum + room.free, 0),

@@ -33,6 +33,19 @@ async function listedName(card: ModelCard) {
   return models.find((model) => model.card.fileSha256 === card.fileSha256)?.card.name;
 }
 
+test("a model reads as much as the node that reads most, while that one is there", async () => {
+  const card = newCard();
+  const pool = poolStub(card);
+  const [small, large] = [newNodeId(), newNodeId()];
+  const listedContext = async () =>
+    (await statusStub(env).models()).find((model) => model.card.fileSha256 === card.fileSha256)?.card.contextTokens;
+  await pool.offer({ nodeId: large, card: { ...card, contextTokens: 8_000 }, free: 1, taken: [] });
+  await pool.offer({ nodeId: small, card: { ...card, contextTokens: 500 }, free: 1, taken: [] });
+  expect(await listedContext()).toBe(8_000);
+  await pool.leave(large);
+  expect(await listedContext()).toBe(500);
+});
+
 test("a node that joins cannot rename the model of those that are there", async () => {
   const card = newCard();
   await placedOnSecond(card, { ...card, name: modelNameSchema.parse("mine-now") });

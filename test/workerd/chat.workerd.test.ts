@@ -22,7 +22,7 @@ afterEach(closeNodes);
 let nextCard: () => ModelCard;
 let key: string;
 beforeAll(async () => {
-  nextCard = dealer(await listedCards(12));
+  nextCard = dealer(await listedCards(14));
   key = (await newKey()).key;
 });
 
@@ -193,6 +193,26 @@ test("answers of several tasks in one frame reach each its own reader", async ()
   for (const task of tasks) node.commit(task);
   const contents = await Promise.all(asked.map(async (response) => (await contentOf(await response)).content));
   expect(contents).toEqual(["you said one", "you said two"]);
+});
+
+test.each<[guarantee: string, promptTokens: number, isTriedElsewhere: boolean]>([
+  ["a prompt that does not fit one node goes to another that reads more", 1_000, true],
+  ["one that would not fit that either does not", 2_048, false],
+])("%s", async (_guarantee, promptTokens, isTriedElsewhere) => {
+  const card = nextCard();
+  const large = await pooled(card, 0);
+  const small = await pooled({ ...card, contextTokens: 512 }, 1);
+  const asked = chat(key, card, "a story");
+  const overflow = { code: "context_length_exceeded", promptTokens, contextTokens: 512, inputIndex: 0 } as const;
+  small.fail(await small.next("task"), overflow);
+  large.pull(card.fileSha256, 1);
+  if (isTriedElsewhere) {
+    large.answer(await large.next("task"), "Hello");
+    expect(await contentOf(await asked)).toEqual({ content: "Hello", nodes: [large.nodeId] });
+  } else {
+    expect(await refusalOf(await asked)).toMatchObject({ status: 400, code: "context_length_exceeded" });
+    expect(large.waiting("task")).toBe(0);
+  }
 });
 
 test("a prompt that does not fit is a 400 with both numbers, and is not tried elsewhere", async () => {

@@ -113,15 +113,15 @@ test("an input that does not fit is a 400 that says which", async () => {
   const asked = embed(card, { input: ["short", "long"] });
   node.fail(await node.next("task"), {
     code: "context_length_exceeded",
-    promptTokens: 600,
-    contextTokens: 256,
+    promptTokens: 3_000,
+    contextTokens: 2_048,
     inputIndex: 1,
   });
   expect(await refusalOf(await asked)).toEqual({
     status: 400,
     code: "context_length_exceeded",
     param: "input",
-    message: expect.stringMatching(/^Input 1 has 600 tokens .* 256/),
+    message: expect.stringMatching(/^Input 1 has 3000 tokens .* 2048/),
   });
 });
 
