@@ -46,7 +46,8 @@ print(
     json.dumps(
         {
             "promptTokens": [prompt_tokens(messages) for messages in asked["conversations"]],
-            "texts": [tokenizer.decode(ids, skip_special_tokens=False) for ids in asked["outputs"]],
+            # Control tokens are no text of the answer, as every server that follows OpenAI's API has it.
+            "texts": [tokenizer.decode(ids, skip_special_tokens=True) for ids in asked["outputs"]],
         }
     )
 )
