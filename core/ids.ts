@@ -37,7 +37,21 @@ export type ModelHash = z.infer<typeof modelHashSchema>;
 
 /** `length` characters of {@link alphabet} from the platform's random source; 5 bits each. */
 export function randomText(length: number): string {
-  return base32(crypto.getRandomValues(new Uint8Array(Math.ceil((length * 5) / 8)))).slice(0, length);
+  return base32(randomBytes(Math.ceil((length * 5) / 8))).slice(0, length);
+}
+
+/** Drawn from the platform a kilobyte at a time: a draw for each id costs more than the id. Each byte is used once. */
+const drawn = new Uint8Array(1_024);
+let used = drawn.length;
+
+function randomBytes(count: number): Uint8Array {
+  if (count > drawn.length) return crypto.getRandomValues(new Uint8Array(count));
+  if (used + count > drawn.length) {
+    crypto.getRandomValues(drawn);
+    used = 0;
+  }
+  used += count;
+  return drawn.subarray(used - count, used);
 }
 
 /** Bytes as lower-case base32 ({@link alphabet}), `ceil(bytes × 8 / 5)` characters, no padding. */

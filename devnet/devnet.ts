@@ -136,11 +136,16 @@ export class Devnet {
     this.#say("router", "starting");
     const dir = join(this.#flags.state, "router");
     const service = this.#service("router", {
-      command: ["devnet/router/main.ts", "--state", dir, "--port", String(this.#flags.port)],
+      command: ["devnet/router/main.ts", "--state", dir, "--port", String(this.#flags.port), "--restart"],
       env: { ADMIN_KEY: state.adminKey, DATABASE_URL: databaseUrl, NEON_FETCH_ENDPOINT: fetchEndpoint },
     });
-    const { port, pid } = await readyLine(service);
-    this.#workerdPid = pid;
+    // A workerd that ended by itself is started again by its supervisor, which then says so anew.
+    onReady(service, ({ pid }) => {
+      if (this.#workerdPid !== undefined)
+        this.#say("router", `ended by itself and was started again: ${service.logPath}`);
+      this.#workerdPid = pid;
+    });
+    const { port } = await readyLine(service);
     return `http://127.0.0.1:${port}`;
   }
 
@@ -229,12 +234,17 @@ const readySchema = z.object({
   pid: z.int().optional(),
 });
 
-/** Where a service listens, from the line by which it says so. */
+/** Calls `tell` each time that a service says where it listens. */
+function onReady(service: Service, tell: (ready: z.infer<typeof readySchema>) => void): void {
+  service.onLine((line) => {
+    if (line.startsWith('{"ready"')) tell(readySchema.parse(JSON.parse(line)));
+  });
+}
+
+/** Where a service listens, from the first line by which it says so. */
 function readyLine(service: Service): Promise<z.infer<typeof readySchema>> {
   return new Promise((resolve, reject) => {
-    service.onLine((line) => {
-      if (line.startsWith('{"ready"')) resolve(readySchema.parse(JSON.parse(line)));
-    });
+    onReady(service, resolve);
     service.ended.then(() => reject(new DevnetProblem(`${service.name} did not start: ${service.lastWords()}`)));
   });
 }

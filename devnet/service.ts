@@ -2,6 +2,9 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { createWriteStream, readFileSync } from "node:fs";
 import { createInterface } from "node:readline";
 
+/** How long after its end a service's last words may take. */
+const lastWordsMs = 500;
+
 export interface ServiceOptions {
   name: string;
   /** Arguments of the project's own Node: a script and its flags. */
@@ -33,13 +36,22 @@ export class Service {
       detached: true,
     });
     const log = createWriteStream(logPath, { flags: "a" });
-    this.#child.stdout?.pipe(log, { end: false });
-    this.#child.stderr?.pipe(log, { end: false });
+    for (const output of [this.#child.stdout, this.#child.stderr]) {
+      output?.on("data", (bytes) => {
+        // What a process that outlived the service still says is nobody's.
+        if (!log.writableEnded) log.write(bytes);
+      });
+    }
     this.ended = new Promise((resolve) => {
-      this.#child.once("close", (code, signal) => {
+      // `close` comes when all that it said is here, and never while a process of its own outlives it and holds the
+      // other end; then the exit must do.
+      const end = (code: number | null, signal: NodeJS.Signals | null) => {
+        if (log.writableEnded) return;
         log.end(() => resolve());
         if (!this.#isStopping) onEnded(signal ?? `exit code ${code}`);
-      });
+      };
+      this.#child.once("close", end);
+      this.#child.once("exit", (code, signal) => setTimeout(end, lastWordsMs, code, signal));
     });
   }
 

@@ -5,14 +5,18 @@ import type { RouterFrame } from "../core/wire/router-frame.ts";
 /** What each frame is for. */
 export const routerFrameDescriptions: Record<RouterFrame["type"], string> = {
   challenge: `The first frame on a socket. Answer it with one \`hello\` within ${limits.helloMs / 1_000} seconds.`,
-  welcome: "The hello was good: the node is in. Nothing that was sent on an older socket counts any more.",
+  welcome:
+    "The hello was good: the node is in, and `leases` says what goes on of what it holds. See [Coming back](#coming-back).",
   reject: "The router's no to a hello or to a frame. The socket closes after it.",
   task: `Work, within the credits that the node gave. \`ack\` or \`fail\` is due within ${limits.ackMs / 1_000} seconds.`,
   cancel:
-    "Stop this attempt. Answer with a `commit` of what there is, its `finishReason` `cancelled`, within 5 seconds; say nothing if the attempt is over.",
+    "Stop this attempt. Answer with a `commit` of what there is, its `finishReason` `cancelled`, within 5 seconds; say nothing if its end was sent on this socket.",
+  resume:
+    "The attempt's reader came back: send its ack, its pieces from `nextSeq` and its end, if there is one, once more, and go on from there. Where these pieces are gone: `fail` with `lost_pieces`.",
+  acked: "What will not be asked for again; the node may forget it.",
+  standing: "Why this node gets work on a model, or none; sent when it changes, for the node's operator to read.",
   drain: "Finish what runs and take no more, as if the operator had asked for it.",
-  heartbeat:
-    "The answer to the node's heartbeat. None for `heartbeatMs` after one was sent means that the socket is dead.",
+  heartbeat: "The answer to the node's heartbeat. See [Heartbeats](#heartbeats).",
 };
 
 export const nodeFrameDescriptions: Record<NodeFrame["type"], string> = {
@@ -25,7 +29,7 @@ export const nodeFrameDescriptions: Record<NodeFrame["type"], string> = {
   fail: "The node does not do the task. The attempt is over.",
   status: "A change of the node's mind. `draining` takes it out of its pools at once.",
   drained: "Nothing runs any more. The router closes the socket after it.",
-  heartbeat: "A sign of life, every `heartbeatMs` of the welcome.",
+  heartbeat: "A sign of life, every `heartbeatMs` of the welcome, and every `busyHeartbeatMs` while tasks run.",
 };
 
 /**
@@ -41,6 +45,10 @@ export const fieldDescriptions: Record<string, string> = {
   "welcome.epoch": "Counts this node's sockets.",
   "welcome.operator": "The account that the node belongs to.",
   "welcome.heartbeatMs": "Send a `heartbeat` this often, in milliseconds.",
+  "welcome.busyHeartbeatMs": "While tasks run, send it this often.",
+  "welcome.resumeToken": "Names this process's run of sockets. Its next hello brings it back.",
+  "welcome.leases":
+    "Of the attempts that the hello named, those that go on. The others are over: stop and forget them. Empty for a process that is new.",
 
   "reject.code": "Why, for programs. See [When to dial again](#when-to-dial-again).",
   "reject.message": "Why and what to do, for the operator.",
@@ -49,8 +57,17 @@ export const fieldDescriptions: Record<string, string> = {
   "task.attemptId": "This node's go at it. Every frame about it names this id.",
   "task.model": "SHA-256 of the model file to use: one that the hello named.",
   "task.input": "What to do.",
+  "task.continues":
+    "Token ids of this answer that other nodes made and the reader has, in order: the answer goes on after them. They count for `maxTokens`, penalties and stop sequences, and not for the counts of this attempt.",
 
   "cancel.attemptId": "The attempt to stop.",
+  "resume.attemptId": "The attempt.",
+  "resume.nextSeq": "The first piece to send.",
+  "acked.items": "For each attempt, where the pieces begin that may still be asked for.",
+  "acked.over": "Attempts of which nothing will be asked for any more. One that still runs stops.",
+  "standing.model": "SHA-256 of the model file.",
+  "standing.kind": "Why, for programs.",
+  "standing.text": "Why, in a sentence.",
   "drain.reason": "Why, for the operator.",
 
   "hello.protocol": "One of the versions that the challenge offered.",
@@ -64,6 +81,8 @@ export const fieldDescriptions: Record<string, string> = {
   "hello.engine": "What runs the models, and its version.",
   "hello.hardware": "What the node runs on.",
   "hello.models": "Every model file that the node serves.",
+
+  "hello.resume": "From a process that was welcome before: what it brings back. See [Coming back](#coming-back).",
 
   "pull.model": "SHA-256 of the model file.",
   "pull.creditsTotal":
@@ -86,6 +105,20 @@ export const fieldDescriptions: Record<string, string> = {
 
   "status.state": "`draining`: takes no more. `active`: serves.",
   "status.running": "Tasks that run now.",
+
+  "resumption.token": "`resumeToken` of the last welcome.",
+  "resumption.holding": "Every attempt that runs or is kept; running ones first.",
+  "held attempt.attemptId": "The attempt.",
+  "held attempt.firstSeq": "The oldest piece that can be sent again; `nextSeq` where none can.",
+  "held attempt.nextSeq": "The number of pieces made so far.",
+  "held attempt.completionTokens": "The number of token ids in all pieces made so far.",
+  "held attempt.isOver": "True once its `commit` or `fail` is made.",
+  "held attempt.isEndSent": "True once that went out on any socket, whether it arrived or not.",
+  "lease.attemptId": "The attempt.",
+  "lease.nextSeq":
+    "The piece to go on from. `null`: send nothing of it until a `resume` asks for it, or a `cancel` stops it.",
+  "acked item.attemptId": "The attempt.",
+  "acked item.nextSeq": "Pieces before this one may be forgotten.",
 
   "chat input.messages": "The conversation, oldest first, for the model's own chat template.",
   "chat input.sampling": "How to choose tokens.",
@@ -146,5 +179,6 @@ export const reasonDescriptions: Record<Extract<NodeFrame, { type: "fail" }>["re
   draining: "It crossed the node's word that it drains. Another node gets it.",
   unknown_model: "The node does not hold that file. Another node gets it.",
   no_slot: "There is no room after all. Another node gets it.",
-  engine_error: "Something broke. Another node gets it, unless the consumer has seen a part of the answer.",
+  engine_error: "Something broke. Another node gets it.",
+  lost_pieces: "Pieces were asked for that the node no longer has. Another node goes on from where the reader is.",
 };

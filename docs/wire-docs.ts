@@ -2,10 +2,22 @@ import { z } from "zod";
 import { nodeIdOf, signHello } from "../core/identity/node-key.ts";
 import { limits } from "../core/limits.ts";
 import { modelCardSchema } from "../core/model/model-card.ts";
-import { examplePrivateKey, nodeFrameExamples, routerFrameExamples } from "../core/wire/frame-examples.ts";
-import { deltaItemSchema, failReasonSchema, hardwareSchema, nodeFrameSchema } from "../core/wire/node-frame.ts";
+import {
+  examplePrivateKey,
+  nodeFrameExamples,
+  resumeExample,
+  routerFrameExamples,
+} from "../core/wire/frame-examples.ts";
+import {
+  deltaItemSchema,
+  failReasonSchema,
+  hardwareSchema,
+  heldAttemptSchema,
+  helloFrameSchema,
+  nodeFrameSchema,
+} from "../core/wire/node-frame.ts";
 import { closeCodes, connectPath, heartbeatText, protocolVersions } from "../core/wire/protocol.ts";
-import { routerFrameSchema } from "../core/wire/router-frame.ts";
+import { ackedFrameSchema, routerFrameSchema, welcomeFrameSchema } from "../core/wire/router-frame.ts";
 import { chatInputSchema, chatMessageSchema, embedInputSchema, samplingSchema } from "../core/wire/task-input.ts";
 import {
   fieldDescriptions,
@@ -33,6 +45,10 @@ const parts: Readonly<Record<string, z.ZodType>> = {
   "embedding input": embedInputSchema,
   message: chatMessageSchema,
   sampling: samplingSchema,
+  lease: welcomeFrameSchema.shape.leases.element,
+  "acked item": ackedFrameSchema.shape.items.element,
+  resumption: helloFrameSchema.shape.resume.unwrap(),
+  "held attempt": heldAttemptSchema,
   model: modelCardSchema,
   hardware: hardwareSchema,
   gpu: hardwareSchema.shape.gpu.unwrap(),
@@ -152,6 +168,7 @@ function typeAndBounds(schema: JsonSchema): { type: string; bounds: string } {
   }
   if (schema.type === "string") return { type: "string", bounds: stringBounds(schema) };
   if (schema.type === "integer" || schema.type === "number") return { type: schema.type, bounds: numberBounds(schema) };
+  if (schema.type === "boolean") return { type: "boolean", bounds: "" };
   if (schema.type === "null") return { type: "`null`", bounds: "" };
   return fail(`a schema of a kind that the document cannot show: ${JSON.stringify(schema).slice(0, 200)}`);
 }
@@ -205,10 +222,11 @@ async function introduction(): Promise<string> {
 <!-- Made by \`npm run wire:docs\` from the schemas in core/wire. A change by hand is lost. -->
 
 This is all that a node needs to know to serve a cortensor-edge network, in any language. The node dials the router
-with one WebSocket and keeps it open; both sides send JSON texts, one frame a message. The schemas in \`core/wire\` are
-what both sides parse with, and this page is made from them.
+with one WebSocket and keeps it open; both sides send JSON texts. The schemas in \`core/wire\` are what both sides parse
+with, and this page is made from them.
 
-- A frame is one JSON object in one text message of at most ${number(limits.frameBytes)} bytes. Binary messages are refused.
+- A frame is one JSON object. A message is a text of at most ${number(limits.frameBytes)} characters that holds one frame, or a list of
+  1 to ${number(limits.framesPerMessage)} frames, in order; put together what is ready together. Binary messages are refused.
 - \`type\` says which frame it is. A field that this page does not name is refused, and so is one that is out of bounds:
   the router answers with \`reject\` (\`invalid_frame\`) and closes the socket.
 - Integers are at most 2^53 − 1. An optional field is left out, not \`null\`.
@@ -229,10 +247,10 @@ router                         node
   welcome {epoch, …}  ──────▶
                       ◀──────  pull {model, creditsTotal}
   task {attemptId, …} ──────▶
-                      ◀──────  ack {promptTokens}
+                      ◀──────  [ack {promptTokens}, delta {items}]
                       ◀──────  delta {items}, again and again
-                      ◀──────  commit {counts}
-                      ◀──────  pull {creditsTotal + 1}
+  acked {items, over} ──────▶
+                      ◀──────  [commit {counts}, pull {creditsTotal + 1}]
 \`\`\`
 
 ## Identity
@@ -272,7 +290,8 @@ the invite's account.
 A node is never sent more than it asked for. For each model it says in \`pull\` how many tasks it has agreed to take
 **in all on this socket**, those already sent to it included. The total only grows, and begins anew with each socket:
 
-- after \`welcome\`, send the number of tasks of that model that run at once (its slots);
+- after \`welcome\`, send the number of tasks of that model for which there is room: its slots, less those that still run
+  from earlier sockets;
 - for each task that ends, in whatever way, send a total one higher.
 
 Since it is a total, a task and a \`pull\` that cross on their way are never counted wrongly. A total below an earlier one
@@ -283,14 +302,36 @@ changes nothing. A node that drains sends no more of them.
 1. \`ack\` or \`fail\` within ${seconds(limits.ackMs)} of the task. Count the prompt first: a prompt that does not fit is a \`fail\` with
    \`context_length_exceeded\`, not an answer.
 2. Pieces go out as items of \`delta\` frames: the first at once, since a reader waits for it, then what gathered in a
-   tick of 20 ms, of all answers in one frame. \`seq\` counts each attempt's items from 0 without gaps. A gap, a second
-   vector of one text, or a piece before the \`ack\` ends the attempt.
+   tick of 20 ms, of all answers in one frame. An \`ack\` may wait for the first piece as long as such a tick. \`seq\`
+   counts each attempt's items from 0 without gaps. A gap, a second vector of one text, or a piece before the \`ack\`
+   ends the attempt. A piece that came already means nothing.
 3. \`commit\` once the answer is whole. \`completionTokens\` is the number of token ids sent in the attempt's items, and
    \`promptTokens\` what the \`ack\` said; otherwise the answer is not taken. Every text of an embedding has its vector.
 4. Nothing of an attempt follows its \`commit\` or \`fail\`. Frames about an attempt that is over mean nothing.
+5. A second \`task\` frame for an attempt that is held means nothing.
 
-A node that is silent for ${seconds(limits.silenceMs)} after its \`ack\` is given up. When the socket is lost, its attempts are lost with
-it: stop them, and begin with a fresh socket.
+A node that is silent for ${seconds(limits.silenceMs)} after its \`ack\` is given up.
+
+## Coming back
+
+A lost socket stops nothing: readers wait, and an answer goes on over any number of sockets.
+
+- Keep each attempt's ack, its pieces as they were sent, and its end, until \`acked\` names them: at least the latest
+  ${number(limits.replayBytes / 1024)} KiB of an attempt. What ended may go ${seconds(limits.leaseGraceMs)} after its end.
+- Dial again at once. The hello of a process that was welcome before has \`resume\`: the token of its last welcome, and
+  each attempt that it holds.
+
+  \`\`\`json
+  ${JSON.stringify({ resume: resumeExample }, null, 2).replaceAll("\n", "\n  ")}
+  \`\`\`
+
+- The \`welcome\` names those that go on. For each that has a number in \`nextSeq\`: send its ack, its pieces from there,
+  exactly as they were, and its end if there is one; then go on. For each that has \`null\`: send nothing of it until
+  \`resume\` asks for it or \`cancel\` stops it; then say its ack and its end, without pieces. All others are over: stop
+  and forget them, and send nothing of them.
+- An attempt that is named and whose pieces are gone is answered with \`fail\` (\`lost_pieces\`).
+- Without a socket for ${seconds(limits.leaseGraceMs)}, stop what runs: nobody waits for it any more. Be back sooner: where somebody reads the
+  answer, another node goes on with it after ${seconds(limits.attachedGraceMs)}.
 
 ## Heartbeats
 
@@ -300,21 +341,26 @@ Every \`heartbeatMs\` of the welcome, send exactly this text, with no space in i
 ${heartbeatText}
 \`\`\`
 
-The router answers with the same text without waking what sleeps, which is why it must be spelled so. No answer before
-the next one is due means that the socket is dead: close it and dial again. A router that hears nothing for
-${seconds(limits.idleSocketMs)} closes the socket.
+The router answers with the same text without waking what sleeps, which is why it must be spelled so, and be a message of
+its own. No answer before the next one is due means that the socket is dead: close it and dial again. A router that hears
+nothing for ${seconds(limits.idleSocketMs)} closes the socket.
+
+While tasks run, send it every \`busyHeartbeatMs\`. Both sides then take a silence of ${seconds(limits.busySilenceMs)}, in which no frame came at
+all, for a dead socket.
 
 ## Draining
 
 To stop without losing work: send \`status\` with \`draining\`, answer tasks that cross it with \`fail\` (\`draining\`),
-finish what runs, send \`drained\`, and close with ${closeCodes.finished}. The router may ask for the same with \`drain\`.
+finish what runs, come back if the socket is lost meanwhile, send \`drained\`, and close with ${closeCodes.finished}. The router may
+ask for the same with \`drain\`.
 
 ## When to dial again
 
 After a \`reject\` with \`invalid_invite\`, \`invalid_signature\`, \`unsupported_protocol\` or \`superseded\`: never. Only a person
-can mend it, and two boxes with one key would push each other out for ever. After anything else: after a quarter of a
-second, twice as long for each further failure up to 15 s, each wait drawn at random from its upper half, so that a fleet
-that lost its router does not come back in one moment. A \`welcome\` ends the count.
+can mend it, and two boxes with one key would push each other out for ever. After anything else: at once, within 100 ms
+drawn at random, and if that fails after a quarter of a second, twice as long for each further failure up to 15 s, each
+wait drawn at random from its upper half, so that a fleet that lost its router does not come back in one moment. A socket
+that was welcome for a second ends the count.
 
 | close code | name | what it means |
 | --- | --- | --- |

@@ -1,4 +1,4 @@
-import { type Context, Hono } from "hono";
+import { Hono } from "hono";
 import { cors } from "hono/cors";
 import { randomText } from "../core/ids.ts";
 import { Refusal } from "../core/refusal.ts";
@@ -6,16 +6,15 @@ import { connectPath } from "../core/wire/protocol.ts";
 import type { AppEnv } from "./app-env.ts";
 import { homePage } from "./dashboard/home-page.ts";
 import { drainBody } from "./drain-body.ts";
-import { settingsProblem } from "./env.ts";
+import { requireSettings } from "./env.ts";
 import { errorResponse, toRefusal } from "./errors.ts";
 import { listModels } from "./model-directory.ts";
 import { deleteInvite, deleteKey, getInvites, getKeys, postInvite, postKey } from "./routes/admin-secrets.ts";
+import { getTrace } from "./routes/admin-trace.ts";
 import { connectNode } from "./routes/connect.ts";
 import { getHealth } from "./routes/health.ts";
 import { getModel, getModels } from "./routes/models.ts";
-import { type ServeContext, serveChat, serveEmbeddings } from "./serve.ts";
-
-type Serve = (request: Request, context: ServeContext) => Promise<Response>;
+import { getNode } from "./routes/nodes.ts";
 
 const methodsOf: Readonly<Record<string, readonly string[]>> = {
   "/v1/chat/completions": ["POST"],
@@ -23,11 +22,15 @@ const methodsOf: Readonly<Record<string, readonly string[]>> = {
   "/v1/models": ["GET"],
   "/v1/admin/keys": ["GET", "POST"],
   "/v1/admin/invites": ["GET", "POST"],
+  "/v1/admin/trace": ["GET"],
   "/healthz": ["GET"],
   "/": ["GET"],
 };
 
-/** The router as a Hono app; `app.fetch` is the Worker. */
+/** Response headers that a browser's script may read. */
+export const exposedHeaders = ["x-request-id", "retry-after"];
+
+/** Everything the router answers but its two busiest routes, which `hot-routes.ts` serves without it. */
 export function createApp(): Hono<AppEnv> {
   const app = new Hono<AppEnv>();
 
@@ -43,28 +46,20 @@ export function createApp(): Hono<AppEnv> {
     origin: "*",
     allowHeaders: ["*", "Authorization", "Content-Type"],
     allowMethods: ["GET", "POST", "DELETE", "OPTIONS"],
-    exposeHeaders: ["x-request-id", "retry-after"],
+    exposeHeaders: exposedHeaders,
     maxAge: 86_400,
   });
   app.use((context, next) => (context.req.path === connectPath ? next() : allowAll(context, next)));
   app.use("/v1/*", async (context, next) => {
-    const problem = settingsProblem(context.env);
-    if (problem !== undefined) throw new Error(`this deployment is not set up: ${problem}`);
+    requireSettings(context.env);
     await next();
   });
 
-  const serving = (serve: Serve) => (context: Context<AppEnv>) =>
-    serve(context.req.raw, {
-      env: context.env,
-      requestId: context.get("requestId"),
-      waitUntil: (promise) => context.executionCtx.waitUntil(promise),
-    });
-  app.post("/v1/chat/completions", serving(serveChat));
-  app.post("/v1/embeddings", serving(serveEmbeddings));
   app.get("/v1/models", getModels);
   app.get("/v1/models/:id{.+}", getModel);
 
   app.get(connectPath, connectNode);
+  app.get("/v1/nodes/:id", getNode);
 
   app.post("/v1/admin/keys", postKey);
   app.get("/v1/admin/keys", getKeys);
@@ -72,6 +67,8 @@ export function createApp(): Hono<AppEnv> {
   app.post("/v1/admin/invites", postInvite);
   app.get("/v1/admin/invites", getInvites);
   app.delete("/v1/admin/invites/:id", deleteInvite);
+
+  app.get("/v1/admin/trace", getTrace);
 
   app.get("/healthz", getHealth);
   app.get("/", async (context) =>

@@ -13,7 +13,13 @@ export interface Principal {
 export const keyCacheMs = 15_000;
 const cacheEntries = 10_000;
 
-/** Keys found valid by this isolate. A cache: losing it costs one question to the account's object. */
+/** Longest header that is remembered; a key is far shorter. */
+const headerCharacters = 200;
+
+/**
+ * Authorization headers found valid by this isolate, as they were sent: hashing the key again for each request would
+ * cost more than the rest of its check. A cache: losing it costs one question to the account's object.
+ */
 const validUntil = new Map<string, { principal: Principal; untilMs: number }>();
 
 /**
@@ -21,12 +27,13 @@ const validUntil = new Map<string, { principal: Principal; untilMs: number }>();
  * `revoked_api_key`; a key that never was and one of another deployment look alike.
  */
 export async function authenticate(request: Request, env: Env): Promise<Principal> {
+  const header = request.headers.get("authorization") ?? "";
+  const cached = validUntil.get(header);
+  if (cached !== undefined && cached.untilMs > Date.now()) return cached.principal;
+  validUntil.delete(header);
   const secret = parseSecret(bearerToken(request));
   if (secret?.kind !== "sk") throw invalidKey();
   const secretSha256 = await hashSecret(secret.text);
-  const cached = validUntil.get(secretSha256);
-  if (cached !== undefined && cached.untilMs > Date.now()) return cached.principal;
-  validUntil.delete(secretSha256);
   const check = await env.ACCOUNT.get(env.ACCOUNT.idFromName(secret.accountId)).checkKey(secretSha256);
   if (check.kind === "unknown") throw invalidKey();
   if (check.kind === "revoked") {
@@ -37,18 +44,23 @@ export async function authenticate(request: Request, env: Env): Promise<Principa
   }
   const principal = { accountId: secret.accountId, keyId: check.keyId };
   if (validUntil.size >= cacheEntries) validUntil.clear();
-  validUntil.set(secretSha256, { principal, untilMs: Date.now() + keyCacheMs });
+  if (header.length <= headerCharacters) validUntil.set(header, { principal, untilMs: Date.now() + keyCacheMs });
   return principal;
 }
 
-/** Refuses unless the request carries the deployment's admin key (`invalid_admin_key`). */
-export async function authenticateAdmin(request: Request, env: Env): Promise<void> {
+/** True where the request carries the deployment's admin key. Refuses with `missing_api_key` where it carries none. */
+export async function isAdmin(request: Request, env: Env): Promise<boolean> {
   // Hashes of equal length are compared in constant time, so that timing tells nothing of the key.
   const encoder = new TextEncoder();
   const [given, held] = await Promise.all(
     [bearerToken(request), env.ADMIN_KEY].map((text) => crypto.subtle.digest("SHA-256", encoder.encode(text))),
   );
-  if (given !== undefined && held !== undefined && crypto.subtle.timingSafeEqual(given, held)) return;
+  return given !== undefined && held !== undefined && crypto.subtle.timingSafeEqual(given, held);
+}
+
+/** Refuses unless the request carries the deployment's admin key (`invalid_admin_key`). */
+export async function authenticateAdmin(request: Request, env: Env): Promise<void> {
+  if (await isAdmin(request, env)) return;
   throw new Refusal({
     code: "invalid_admin_key",
     message: "This needs the deployment's admin key: send it as Authorization: Bearer <ADMIN_KEY>.",

@@ -28,3 +28,14 @@ export function settingsProblem(env: Env): string | undefined {
   const parsed = settingsSchema.safeParse(env);
   return parsed.success ? undefined : parsed.error.issues.map((issue) => issue.message).join("; ");
 }
+
+/** Settings found good, so that no request pays for the check again. */
+let checked: Env | undefined;
+
+/** Throws where the deployment's secrets are not all there; the caller of such a deployment learns only that it is our fault. */
+export function requireSettings(env: Env): void {
+  if (checked === env) return;
+  const problem = settingsProblem(env);
+  if (problem !== undefined) throw new Error(`this deployment is not set up: ${problem}`);
+  checked = env;
+}

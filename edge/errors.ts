@@ -56,10 +56,10 @@ export function errorBody(refusal: Refusal): ErrorBody {
   return { error: { message: refusal.message, type, param: refusal.param ?? null, code: refusal.code } };
 }
 
-/** A refusal as a response; a 503 always says when to come back. */
-export function errorResponse(refusal: Refusal): Response {
+/** A refusal as a response with these further headers; a 503 always says when to come back. */
+export function errorResponse(refusal: Refusal, extraHeaders: Readonly<Record<string, string>> = {}): Response {
   const [status] = statusOf[refusal.code];
-  const headers = new Headers();
+  const headers = new Headers(extraHeaders);
   if (status === 503) headers.set("retry-after", String(refusal.retryAfterSeconds ?? retryAfterSeconds));
   return Response.json(errorBody(refusal), { status, headers });
 }

@@ -1,4 +1,5 @@
 import type { ModelKind } from "../core/model/model-card.ts";
+import { conversationKey } from "../core/node-pool/conversation-key.ts";
 import { Refusal } from "../core/refusal.ts";
 import type { TaskInput } from "../core/wire/task-input.ts";
 import { authenticate, type Principal } from "./authenticate.ts";
@@ -10,12 +11,15 @@ import { parseChatRequest } from "./openai/chat-request.ts";
 import { embeddingAnswer } from "./openai/embedding-answer.ts";
 import { parseEmbeddingRequest } from "./openai/embedding-request.ts";
 import { readJson } from "./read-body.ts";
+import { taskObjects } from "./task-objects.ts";
 import { TaskRun } from "./task-run.ts";
 
 /** What a request brings besides itself. */
 export interface ServeContext {
   env: Env;
   requestId: string;
+  /** What every answer carries; given when its `Response` is made, since setting headers afterwards costs more. */
+  headers: Readonly<Record<string, string>>;
   waitUntil: (promise: Promise<unknown>) => void;
 }
 
@@ -24,11 +28,13 @@ export async function serveChat(request: Request, context: ServeContext): Promis
   const principal = await authenticate(request, context.env);
   const order = parseChatRequest(await readJson(request));
   const model = await findModelOf("chat", order.model, context.env);
-  const run = admit({ request, context, principal, model, input: order.input });
+  const { input } = order;
+  const affinity = conversationKey({ accountId: principal.accountId, messages: input.messages });
+  const run = admit({ request, context, principal, model, input, affinity, isWhole: !order.isStream });
   await run.begin();
   return order.isStream
-    ? streamedChatAnswer(run, { model, order, requestId: context.requestId })
-    : wholeChatAnswer(run, model);
+    ? streamedChatAnswer(run, { model, order, requestId: context.requestId, headers: context.headers })
+    : wholeChatAnswer(run, { model, headers: context.headers });
 }
 
 /** One embedding request's life. */
@@ -37,9 +43,9 @@ export async function serveEmbeddings(request: Request, context: ServeContext): 
   const order = parseEmbeddingRequest(await readJson(request));
   const model = await findModelOf("embedding", order.model, context.env);
   refuseOtherDimensions(order.dimensions, model);
-  const run = admit({ request, context, principal, model, input: order.input });
+  const run = admit({ request, context, principal, model, input: order.input, affinity: null, isWhole: true });
   await run.begin();
-  return embeddingAnswer(run, { model, order });
+  return embeddingAnswer(run, { model, order, headers: context.headers });
 }
 
 function admit(parts: {
@@ -48,10 +54,12 @@ function admit(parts: {
   principal: Principal;
   model: ServedModel;
   input: TaskInput;
+  affinity: string | null;
+  isWhole: boolean;
 }): TaskRun {
-  const { request, context, principal, model, input } = parts;
-  const { env, waitUntil } = context;
-  return new TaskRun({ env, principal, model, input, signal: request.signal, waitUntil });
+  const { request, context, ...task } = parts;
+  const objects = taskObjects(context.env, task);
+  return new TaskRun({ objects, ...task, signal: request.signal, waitUntil: context.waitUntil });
 }
 
 async function findModelOf(kind: ModelKind, id: string, env: Env): Promise<ServedModel> {

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
-import { type SseWriter, sseResponse } from "./sse.ts";
+import { sseDone, sseEvent, sseResponse, sseWhole } from "./sse.ts";
 
 beforeEach(() => {
   vi.useFakeTimers();
@@ -8,17 +8,17 @@ afterEach(() => {
   vi.useRealTimers();
 });
 
-/** A stream whose producer is this test: `writer` writes, `finish` and `fail` end it. */
+/** A stream whose producer is this test: `write` writes, `finish` and `fail` end it. */
 function opened() {
   const { promise, resolve: finish, reject: fail } = Promise.withResolvers<void>();
-  const { promise: writing, resolve: give } = Promise.withResolvers<SseWriter>();
+  let write: (events: string) => void = () => {};
   const onGone = vi.fn();
   const response = sseResponse(
-    (writer) => {
-      give(writer);
+    (given) => {
+      write = given;
       return promise;
     },
-    { onGone, headers: { "x-request-id": "req_1", "Content-Type": "text/plain" } },
+    { onGone, headers: { "x-request-id": "req_1" } },
   );
   const body = response.body;
   if (body === null) throw new Error("the stream has no body");
@@ -31,30 +31,40 @@ function opened() {
     },
     cancel: () => bytes.cancel(),
   };
-  return { response, reader, writing, finish, fail, onGone };
+  return { response, reader, write, finish, fail, onGone };
 }
 
-test("each event is one line of JSON, and the last is [DONE]", async () => {
-  const { reader, writing, finish } = opened();
-  const writer = await writing;
-  writer.data({ text: "two\nlines" });
-  writer.data([1]);
-  writer.done();
+test("each event is one line of JSON, and the last is [DONE]", () => {
+  expect(sseEvent(JSON.stringify({ text: "two\nlines" }))).toBe('data: {"text":"two\\nlines"}\n\n');
+  expect(sseDone).toBe("data: [DONE]\n\n");
+});
+
+test("events written at once are one piece of bytes, and pieces stay apart", async () => {
+  const { reader, write, finish } = opened();
+  write(sseEvent("1") + sseEvent("2"));
+  write(sseEvent("3") + sseDone);
   finish();
-  expect(await reader.read()).toBe('data: {"text":"two\\nlines"}\n\n');
-  expect(await reader.read()).toBe("data: [1]\n\n");
-  expect(await reader.read()).toBe("data: [DONE]\n\n");
+  expect(await reader.read()).toBe("data: 1\n\ndata: 2\n\n");
+  expect(await reader.read()).toBe("data: 3\n\ndata: [DONE]\n\n");
   expect(await reader.read()).toBeUndefined();
 });
 
-test("the headers make every proxy pass it on as it comes", () => {
-  const { response, finish } = opened();
-  expect(Object.fromEntries(response.headers)).toEqual({
+test.each([
+  [
+    "a stream",
+    () => {
+      const { response, finish } = opened();
+      finish();
+      return response;
+    },
+  ],
+  ["a whole one", () => sseWhole(sseDone, { "x-request-id": "req_1" })],
+])("the headers of %s make every proxy pass it on as it comes", (_which, respond) => {
+  expect(Object.fromEntries(respond().headers)).toEqual({
     "content-type": "text/event-stream; charset=utf-8",
     "cache-control": "no-cache, no-transform",
     "x-request-id": "req_1",
   });
-  finish();
 });
 
 test("silence is filled with comments, every half second", async () => {
@@ -67,17 +77,30 @@ test("silence is filled with comments, every half second", async () => {
   finish();
 });
 
-test("while events come there are no comments", async () => {
-  const { reader, writing, finish } = opened();
-  const writer = await writing;
-  for (let number = 0; number < 5; number += 1) {
-    await vi.advanceTimersByTimeAsync(300);
-    writer.data(number);
+test("no silence is longer than half a second, whenever the last event came", async () => {
+  const { reader, write, finish } = opened();
+  await vi.advanceTimersByTimeAsync(499);
+  write(sseEvent("1"));
+  expect(await reader.read()).toBe("data: 1\n\n");
+  const read = reader.read();
+  await vi.advanceTimersByTimeAsync(500);
+  expect(await read).toBe(": keep-alive\n\n");
+  finish();
+});
+
+test("while events come there are no comments, and one timer serves them all", async () => {
+  const setTimer = vi.spyOn(globalThis, "setTimeout");
+  const { reader, write, finish } = opened();
+  for (let number = 0; number < 100; number += 1) {
+    await vi.advanceTimersByTimeAsync(20);
+    write(sseEvent(String(number)));
   }
   finish();
   const read: string[] = [];
   for (let text = await reader.read(); text !== undefined; text = await reader.read()) read.push(text);
-  expect(read.join("")).toBe([0, 1, 2, 3, 4].map((number) => `data: ${number}\n\n`).join(""));
+  expect(read.join("")).toBe(Array.from({ length: 100 }, (_, number) => sseEvent(String(number))).join(""));
+  // 2 s of events: a timer for each half second, not one for each event.
+  expect(setTimer.mock.calls.length).toBeLessThan(10);
 });
 
 test("a reader that goes away is told of once, and nothing runs on", async () => {
@@ -89,13 +112,12 @@ test("a reader that goes away is told of once, and nothing runs on", async () =>
 });
 
 test("what is written after the reader went away is dropped, not an error of the writer", async () => {
-  const { reader, writing } = opened();
-  const writer = await writing;
+  const { reader, write, finish } = opened();
   await reader.cancel();
-  expect(() => {
-    writer.data("late");
-    writer.done();
-  }).not.toThrow();
+  expect(() => write(sseEvent("1"))).not.toThrow();
+  finish();
+  await vi.advanceTimersByTimeAsync(0);
+  expect(vi.getTimerCount()).toBe(0);
 });
 
 test("a stream that ended leaves no timer", async () => {

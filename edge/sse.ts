@@ -1,58 +1,69 @@
-/** A comment this often while nothing else is sent: it is how a half-closed connection is noticed. */
+/** A comment is sent after this much silence: it is how a half-closed connection is noticed. */
 const keepAliveMs = 500;
 
-/** Where a stream's producer writes; each text is one event's `data`. */
-export interface SseWriter {
-  data(json: unknown): void;
-  /** OpenAI's last event, `[DONE]`. */
-  done(): void;
+const encoder = new TextEncoder();
+
+/** OpenAI's last event. */
+export const sseDone = "data: [DONE]\n\n";
+
+/** One event (WHATWG HTML §9.2) whose data is this JSON text, which has no line breaks. */
+export function sseEvent(json: string): string {
+  return `data: ${json}\n\n`;
 }
 
+type ExtraHeaders = Readonly<Record<string, string>>;
+
 /**
- * A server-sent event stream (WHATWG HTML §9.2) that `produce` fills. `onGone` is called when the reader goes away
- * before the end; `produce` must not throw: what fails is an event of its own.
+ * A server-sent event stream that `produce` fills: what it writes at once goes out as one piece. `onGone` is called
+ * when the reader goes away before the end; `produce` must not throw: what fails is an event of its own.
  */
 export function sseResponse(
-  produce: (writer: SseWriter) => Promise<void>,
-  { onGone, headers }: { onGone: () => void; headers?: HeadersInit },
+  produce: (write: (events: string) => void) => Promise<void>,
+  { onGone, headers }: { onGone: () => void; headers?: ExtraHeaders },
 ): Response {
-  const encoder = new TextEncoder();
-  let timer: ReturnType<typeof setInterval> | null = null;
+  let timer: ReturnType<typeof setTimeout> | null = null;
   let isGone = false;
-  const body = new ReadableStream<Uint8Array>({
+  const body = new ReadableStream({
+    type: "bytes",
     start(controller) {
       let sentAtMs = Date.now();
-      const write = (text: string) => {
+      const write = (events: string) => {
         // What was under way when the reader left is nobody's any more.
         if (isGone) return;
         sentAtMs = Date.now();
-        controller.enqueue(encoder.encode(text));
+        controller.enqueue(encoder.encode(events));
       };
-      timer = setInterval(() => {
+      // One timer that looks back, rather than one that every event sets anew.
+      const keepAlive = () => {
         if (Date.now() - sentAtMs >= keepAliveMs) write(": keep-alive\n\n");
-      }, keepAliveMs);
-      const writer: SseWriter = {
-        data: (json) => write(`data: ${JSON.stringify(json)}\n\n`),
-        done: () => write("data: [DONE]\n\n"),
+        timer = setTimeout(keepAlive, Math.max(1, keepAliveMs - (Date.now() - sentAtMs)));
       };
-      produce(writer)
+      timer = setTimeout(keepAlive, keepAliveMs);
+      produce(write)
         .then(() => {
           if (!isGone) controller.close();
         })
         .catch((error: unknown) => controller.error(error))
-        .finally(() => clearInterval(timer));
+        .finally(() => clearTimeout(timer));
     },
     cancel() {
       isGone = true;
-      clearInterval(timer);
+      clearTimeout(timer);
       onGone();
     },
   });
-  return new Response(body, {
-    headers: {
-      ...Object.fromEntries(new Headers(headers)),
-      "content-type": "text/event-stream; charset=utf-8",
-      "cache-control": "no-cache, no-transform",
-    },
-  });
+  return new Response(body, { headers: headersWith(headers) });
+}
+
+/** A stream whose events are all there already. */
+export function sseWhole(events: string, headers?: ExtraHeaders): Response {
+  return new Response(events, { headers: headersWith(headers) });
+}
+
+function headersWith(headers: ExtraHeaders | undefined): ExtraHeaders {
+  return {
+    ...headers,
+    "content-type": "text/event-stream; charset=utf-8",
+    "cache-control": "no-cache, no-transform",
+  };
 }

@@ -1,14 +1,8 @@
+import type { TaskFault } from "../core/lease/lease-effect.ts";
 import { limits } from "../core/limits.ts";
 import { Refusal, type RefusalCode } from "../core/refusal.ts";
 import type { TaskInput } from "../core/wire/task-input.ts";
-import type { TaskFault } from "./objects/run.ts";
 import type { ServedModel } from "./objects/status-object.ts";
-
-/** What the caller is told for each of a node's reasons that no other node would mend. */
-export const faultCodes = {
-  context_length_exceeded: "context_length_exceeded",
-  unsupported: "unsupported_parameter",
-} as const satisfies Record<TaskFault["code"], RefusalCode>;
 
 /** The refusal of an admitted task, with what to do about it. `fault` is the node's reason, where the task was at fault. */
 export function taskRefusal(
@@ -33,7 +27,8 @@ function placementProblems(model: string): Partial<Record<RefusalCode, string>> 
     no_live_node: `No node that serves ${model} is connected right now. Try again in a few seconds.`,
     no_free_node: `All nodes that serve ${model} were busy for ${limits.queueWaitMs / 1_000} s. Try again in a few seconds.`,
     queue_full: `Too many requests wait for ${model}. Try again in a few seconds.`,
-    attempts_exhausted: `${limits.attemptsPerTask} nodes in a row failed at this task. Try again in a few seconds.`,
-    stream_broken: "The node that was answering is gone, and the answer is not whole. Send the request again.",
+    attempts_exhausted: `${limits.barrenAttempts} nodes in a row failed at this task. Try again in a few seconds.`,
+    stream_broken:
+      "The answer is not whole: its node is gone and no other could go on with it. Send the request again.",
   };
 }

@@ -1,283 +1,297 @@
-import { type AttemptId, type NodeId, newAttemptId, newTaskId } from "../core/ids.ts";
-import { limits } from "../core/limits.ts";
-import { poolName } from "../core/node-pool/pool-name.ts";
+import { type AttemptId, type NodeId, newAttemptId, newTaskId, type TaskId } from "../core/ids.ts";
+import type { AttemptEvent } from "../core/lease/attempt-event.ts";
 import type { TaskRecord } from "../core/record/entry.ts";
-import { Refusal } from "../core/refusal.ts";
+import type { Refusal } from "../core/refusal.ts";
 import { attemptRecord } from "../core/task/attempt.ts";
-import { newTask, stepTask, type Task, type TaskEffect, type TaskEvent } from "../core/task/task.ts";
-import { isTerminal } from "../core/task/task-moves.ts";
+import type {
+  Broken,
+  CancelOutcome,
+  ClaimOutcome,
+  Delivery,
+  DriverEffect,
+  TaskEnding,
+} from "../core/task/driver-step.ts";
+import { TaskDriver } from "../core/task/task-driver.ts";
 import type { TaskInput } from "../core/wire/task-input.ts";
 import type { Principal } from "./authenticate.ts";
-import type { Env } from "./env.ts";
-import { type AttemptEvent, readAttemptEvents } from "./objects/attempt-stream.ts";
-import type { RunResult, TaskFault } from "./objects/run.ts";
+import type { AttachResult, RunResult } from "./objects/run.ts";
 import type { ServedModel } from "./objects/status-object.ts";
-import { faultCodes, taskRefusal } from "./task-refusal.ts";
+import type { PoolCalls, TaskObjects } from "./task-objects.ts";
+import { taskRefusal } from "./task-refusal.ts";
+import { TellingReader } from "./telling-reader.ts";
 
-/** A part of the answer as its reader sees it, whichever nodes it came from. */
-export type AnswerEvent =
-  | Extract<AttemptEvent, { type: "delta" }>
-  /** What came so far was from a node that failed, and none of it was delivered: begin anew. */
-  | { type: "restart" }
-  | { type: "end"; finishReason: "stop" | "length"; promptTokens: number; completionTokens: number };
+/** An effect whose outcome the task waits for: there is at most one at a time. */
+type Awaited = Extract<DriverEffect, { type: "claim" | "run" | "attach" | "wait" }>;
 
-type ContextFault = Extract<TaskFault, { code: "context_length_exceeded" }>;
+/** How often an account's object is asked to keep a task's end. */
+const recordTries = 5;
 
-/** How often a node that turned out full or gone is replaced before the caller is told that there is no room. */
-const maxPlacements = 64;
-/** How often a pool that is reset under a claim is asked in all. */
-const claimTries = 3;
-/** A failover finds a node within this, also when the task has used up its wait. */
-const failoverWaitMs = 5_000;
+/** A task's answer, for who hands it to the caller. */
+export type Answering = Pick<TaskRun, "taskId" | "createdAtMs" | "nodeIds" | "ready" | "next" | "cancel">;
 
 /**
- * One task from admission to end: finds a node, reads its answer, and replaces a node that fails while the caller has
- * seen nothing of the answer. The decisions are `core/task`'s; this does what they say.
+ * One task from admission to end. What to do is {@link TaskDriver}'s to say; this does it with the real objects, and
+ * hands the answer on as it comes.
  */
 export class TaskRun {
-  readonly #env: Env;
+  readonly taskId: TaskId = newTaskId();
+  readonly createdAtMs = Date.now();
+  readonly #objects: TaskObjects;
   readonly #principal: Principal;
   readonly #model: ServedModel;
   readonly #input: TaskInput;
+  readonly #affinity: string | null;
+  readonly #isWhole: boolean;
   readonly #waitUntil: (promise: Promise<unknown>) => void;
-  #task: Task;
-  #effects: TaskEffect[];
-  #events: ReadableStream<Uint8Array> | undefined;
-  #current: AttemptId | undefined;
-  /** Why no node can do the task as it is asked. */
-  #fault: TaskFault | undefined;
-  /** The claim that waits in the pool. */
-  #ticket: AttemptId | undefined;
-  /** Nodes that turned out to have no socket. */
-  readonly #offline = new Set<NodeId>();
+  readonly #driver: TaskDriver;
+  /** What is there of the answer and was not handed on. */
+  #deliveries: Delivery[] = [];
+  #refusal: Refusal | undefined;
+  #todo: Awaited | undefined;
+  /** What is read now, and the attempt that it tells of. */
+  #telling: { reader: TellingReader; attemptId: AttemptId } | undefined;
+  /** The last {@link begin} or {@link next}. */
+  #working: Promise<unknown> | undefined;
+  /** One stub for all that is said to the pool, since its messages then keep their order. */
+  #pool: PoolCalls | undefined;
 
   constructor(options: {
-    env: Env;
+    objects: TaskObjects;
     principal: Principal;
     model: ServedModel;
     input: TaskInput;
+    /** The conversation's key; null where the task belongs to none. */
+    affinity: string | null;
+    /** True where nobody reads before the end. */
+    isWhole: boolean;
     /** Aborts when the caller is gone. */
     signal: AbortSignal;
     waitUntil: (promise: Promise<unknown>) => void;
   }) {
-    this.#env = options.env;
+    const { input, model, signal } = options;
+    this.#objects = options.objects;
     this.#principal = options.principal;
-    this.#model = options.model;
-    this.#input = options.input;
+    this.#model = model;
+    this.#input = input;
+    this.#affinity = options.affinity;
+    this.#isWhole = options.isWhole;
     this.#waitUntil = options.waitUntil;
-    const { task, effects } = newTask({ taskId: newTaskId(), maxAttempts: limits.attemptsPerTask }, Date.now());
-    this.#task = task;
+    this.#driver = new TaskDriver({
+      taskId: this.taskId,
+      kind: input.kind,
+      inputs: input.kind === "embedding" ? input.texts.length : 0,
+      mostContextTokens: model.card.contextTokens,
+      newAttemptId,
+      nowMs: this.createdAtMs,
+    });
     // A caller who left while the body was read is not found a node.
-    this.#effects = options.signal.aborted ? [] : effects;
-    if (options.signal.aborted) this.cancel();
-    else options.signal.addEventListener("abort", () => this.cancel(), { once: true });
+    if (signal.aborted) this.cancel();
+    else signal.addEventListener("abort", () => this.cancel(), { once: true });
   }
 
-  get taskId(): Task["taskId"] {
-    return this.#task.taskId;
-  }
-
-  get createdAtMs(): number {
-    return this.#task.createdAtMs;
-  }
-
-  /** Nodes whose work is in the answer. */
-  get nodeIds(): NodeId[] {
-    return this.#task.attempts.filter((attempt) => attempt.state === "committed").map((attempt) => attempt.nodeId);
+  /** Nodes whose pieces are in the answer, in order. */
+  get nodeIds(): readonly NodeId[] {
+    return this.#driver.nodeIds;
   }
 
   /** Resolves once a node has the task and its prompt fits. Throws the refusal to tell the caller otherwise. */
-  async begin(): Promise<void> {
-    for (;;) {
-      const effect = this.#effects.shift();
-      if (effect === undefined) return;
-      await this.#perform(effect);
-    }
+  begin(): Promise<void> {
+    this.#take(this.#driver.start(Date.now()));
+    const working = this.#work({ untilBegun: true });
+    this.#working = working;
+    return working;
   }
 
-  /** The answer from the beginning. Ends with `end`; throws the refusal to tell the caller otherwise. */
-  async *answer(): AsyncGenerator<AnswerEvent> {
-    while (this.#task.state === "acked") {
-      let hasBegun = false;
-      let failure: { how: "socketGone" | "deadline" | "refuse"; reason: string } = {
-        how: "socketGone",
-        reason: "the answer was cut off",
-      };
-      try {
-        for await (const event of readAttemptEvents(this.#stream())) {
-          if (event.type === "delta") {
-            hasBegun = true;
-            yield event;
-          } else if (event.type === "committed") {
-            this.#apply({ ...event, attemptId: this.#attemptId() });
-            yield { ...event, type: "end" };
-            return;
-          } else failure = event;
-        }
-      } catch (error) {
-        if (error instanceof Refusal) throw error;
-        failure.reason = `the node's object was reset: ${String(error)}`.slice(0, 200);
-      }
-      this.#apply({ type: "attemptFailed", attemptId: this.#attemptId(), how: failure.how, reason: failure.reason });
-      await this.begin();
-      if (hasBegun && this.#task.state === "acked") yield { type: "restart" };
-    }
+  /** What is there of the answer and was not given before, without waiting. */
+  ready(): Delivery[] {
+    return this.#deliveries.splice(0);
   }
 
-  /** The caller has seen a part of the answer. */
-  delivered(): void {
-    if (!this.#task.isDelivered) this.#apply({ type: "delivered" });
+  /**
+   * The next parts of the answer, all that are there; the last is `end`. Empty once there is no more, which without an
+   * `end` means that the caller left. Throws the refusal to tell the caller otherwise.
+   */
+  next(): Promise<Delivery[]> {
+    const working = this.#work({ untilBegun: false }).then(() => this.ready());
+    this.#working = working;
+    return working;
   }
 
   /** The caller is gone; what works for it stops. Does nothing once the task has ended. */
   cancel(): void {
-    this.#apply({ type: "cancelled" });
-    for (const effect of this.#effects.splice(0)) this.#waitUntil(this.#perform(effect));
-    if (this.#ticket !== undefined) this.#waitUntil(Promise.resolve(this.#pool().withdraw(this.#ticket)));
+    const effects = this.#driver.cancel(Date.now());
+    if (effects.length === 0) return;
+    this.#take(effects);
+    // What is on its way to this task is still to be given back when it comes.
+    if (this.#working !== undefined) this.#waitUntil(Promise.allSettled([this.#working]));
   }
 
-  #apply(event: TaskEvent): void {
-    const step = stepTask(this.#task, event, Date.now());
-    this.#task = step.task;
-    this.#effects.push(...step.effects);
-  }
-
-  async #perform(effect: TaskEffect): Promise<void> {
-    switch (effect.type) {
-      case "claim":
-        await this.#place(effect.exclude);
-        break;
-      case "refuse":
-        this.#record();
-        throw taskRefusal(effect.code, { model: this.#model, input: this.#input, fault: this.#fault });
-      case "cancelAttempt": {
-        const isRecorded = await this.#node(effect.nodeId)
-          .cancel(effect.attemptId)
-          .catch(() => false);
-        if (!isRecorded) this.#record();
-        break;
-      }
-      case "forget":
-        this.#record();
-        break;
-      case "answer":
-        break;
+  /** Goes on until there is something for the caller, or nothing left to do. */
+  async #work({ untilBegun }: { untilBegun: boolean }): Promise<void> {
+    for (;;) {
+      const todo = this.#todo;
+      if (this.#deliveries.length > 0) return;
+      if (todo !== undefined) {
+        this.#todo = undefined;
+        await this.#perform(todo);
+      } else if (this.#refusal !== undefined) throw this.#refusal;
+      else if (this.#telling === undefined || untilBegun) return;
+      else await this.#read(this.#telling);
     }
   }
 
-  /** Finds a node that takes the task, and hands it over. */
-  async #place(exclude: readonly NodeId[]): Promise<void> {
-    for (let placement = 0; placement < maxPlacements; placement += 1) {
-      const attemptId = newAttemptId();
-      const claim = await this.#claim(attemptId, [...new Set([...exclude, ...this.#offline])]);
-      if (this.#task.state !== "queued") {
-        if (claim.kind === "lease") this.#waitUntil(Promise.resolve(this.#pool().withdraw(attemptId)));
-        return;
-      }
-      if (claim.kind === "refuse") {
-        this.#apply({ type: "unplaced", code: claim.code });
-        return;
-      }
-      const result = await this.#run(attemptId, claim.nodeId);
-      if (result.kind === "full" || result.kind === "offline") {
-        if (result.kind === "offline") this.#offline.add(claim.nodeId);
-        this.#waitUntil(Promise.resolve(this.#pool().withdraw(attemptId)));
-        // The pool hears from the node in a moment; asking again at once would draw the same node.
-        await new Promise((resolve) => setTimeout(resolve, Math.min(10 * placement, 200)));
-        continue;
-      }
-      this.#begun(attemptId, claim.nodeId, result);
-      return;
-    }
-    this.#apply({ type: "unplaced", code: "no_free_node" });
-  }
-
-  #begun(
-    attemptId: AttemptId,
-    nodeId: NodeId,
-    result: Exclude<RunResult, { kind: "full" } | { kind: "offline" }>,
-  ): void {
-    if (isTerminal(this.#task.state)) {
-      // The caller left while the node was being asked.
-      this.#waitUntil(Promise.resolve(this.#node(nodeId).cancel(attemptId)));
-      return;
-    }
-    this.#apply({ type: "assigned", attemptId, nodeId });
-    switch (result.kind) {
-      case "accepted":
-        this.#current = attemptId;
-        this.#events = result.events;
-        this.#apply({ type: "acked", attemptId, promptTokens: result.promptTokens });
-        break;
-      case "failed":
-        this.#apply({ type: "attemptFailed", attemptId, how: result.how, reason: result.reason });
-        break;
-      case "refused":
-        if (this.#fitsElsewhere(result.fault)) {
-          const reason = `the prompt has ${result.fault.promptTokens} tokens and this node reads ${result.fault.contextTokens}`;
-          this.#apply({ type: "attemptFailed", attemptId, how: "refuse", reason });
-          break;
-        }
-        this.#fault = result.fault;
-        this.#apply({ type: "refused", attemptId, code: faultCodes[result.fault.code] });
-    }
-  }
-
-  /** True where the prompt is too long for the node that refused it, and not for the node that reads most. */
-  #fitsElsewhere(fault: TaskFault): fault is ContextFault {
-    const { contextTokens } = this.#model.card;
-    if (fault.code !== "context_length_exceeded") return false;
-    return fault.contextTokens < contextTokens && fault.promptTokens < contextTokens;
-  }
-
-  async #claim(
-    attemptId: AttemptId,
-    exclude: NodeId[],
-  ): Promise<
-    { kind: "lease"; nodeId: NodeId } | { kind: "refuse"; code: "no_live_node" | "no_free_node" | "queue_full" }
-  > {
-    for (let tries = 1; ; tries += 1) {
-      const leftMs = limits.queueWaitMs - (Date.now() - this.#task.createdAtMs);
-      const waitMs = Math.max(leftMs, this.#task.attempts.length > 0 ? failoverWaitMs : 0);
-      this.#ticket = attemptId;
-      try {
-        return await this.#pool().claim({ attemptId, exclude, waitMs });
-      } catch (error) {
-        // The pool was reset under us: it knows its members from storage, so asking again soon is enough.
-        console.warn("edge: a pool did not answer a claim", { taskId: this.taskId, error: String(error) });
-        if (tries === claimTries) return { kind: "refuse", code: "no_free_node" };
-        await new Promise((resolve) => setTimeout(resolve, 100 * tries));
-      } finally {
-        this.#ticket = undefined;
-      }
-    }
-  }
-
-  async #run(attemptId: AttemptId, nodeId: NodeId): Promise<RunResult> {
+  async #read({ reader, attemptId }: { reader: TellingReader; attemptId: AttemptId }): Promise<void> {
+    let events: AttemptEvent[] | undefined;
     try {
-      return await this.#node(nodeId).run({
+      events = await reader.next();
+    } catch (error) {
+      this.#broken("telling", error);
+    }
+    const nowMs = Date.now();
+    this.#take(
+      events === undefined ? this.#driver.broken(attemptId, nowMs) : this.#driver.told(attemptId, events, nowMs),
+    );
+    if (!this.#driver.isReading) this.#hangUp();
+  }
+
+  /** Sorts what is to be done: what needs no waiting is begun at once. */
+  #take(effects: readonly DriverEffect[]): void {
+    for (const effect of effects) {
+      switch (effect.type) {
+        case "deliver":
+        case "deliverVectors":
+        case "restart":
+        case "end":
+          this.#deliveries.push(effect);
+          break;
+        case "claim":
+        case "run":
+        case "attach":
+        case "wait":
+          this.#todo = effect;
+          break;
+        case "withdraw":
+          this.#waitUntil(this.#withdraw(effect.attemptId));
+          break;
+        case "cancelAttempt":
+          this.#waitUntil(this.#cancelAttempt(effect));
+          break;
+        case "record":
+          this.#waitUntil(this.#record(effect.ending));
+          break;
+        case "refuse":
+          this.#refusal = taskRefusal(effect.code, { model: this.#model, input: this.#input, fault: effect.fault });
+      }
+    }
+    if (this.#driver.isOver) this.#hangUp();
+  }
+
+  async #perform(todo: Awaited): Promise<void> {
+    switch (todo.type) {
+      case "claim": {
+        const outcome = await this.#claim(todo);
+        this.#take(this.#driver.claimed(todo.attemptId, outcome, Date.now()));
+        break;
+      }
+      case "run": {
+        const outcome = await this.#run(todo);
+        this.#take(this.#driver.ran(todo.attemptId, outcome, Date.now()));
+        this.#readOn(todo.attemptId, outcome);
+        break;
+      }
+      case "attach": {
+        this.#hangUp();
+        const outcome = await this.#attach(todo);
+        this.#take(this.#driver.attached(todo.attemptId, outcome, Date.now()));
+        this.#readOn(todo.attemptId, outcome);
+        break;
+      }
+      case "wait":
+        await pause(todo.ms);
+        this.#take(this.#driver.waited(Date.now()));
+    }
+  }
+
+  async #claim({ type: _, ...wish }: Extract<Awaited, { type: "claim" }>): Promise<ClaimOutcome> {
+    const { accountId } = this.#principal;
+    try {
+      return await this.#poolStub().claim({ ...wish, accountId, affinity: this.#affinity });
+    } catch (error) {
+      // A stub whose object was reset stays broken.
+      this.#pool = undefined;
+      return this.#broken("pool", error);
+    }
+  }
+
+  async #run({ attemptId, nodeId, continues }: Extract<Awaited, { type: "run" }>): Promise<RunResult | Broken> {
+    const { card } = this.#model;
+    try {
+      return await this.#objects.node(nodeId).run({
         taskId: this.taskId,
         attemptId,
-        accountId: this.#principal.accountId,
-        keyId: this.#principal.keyId,
-        modelName: this.#model.card.name,
-        model: this.#model.card.fileSha256,
+        ...this.#principal,
+        modelName: card.name,
+        model: card.fileSha256,
         input: this.#input,
-        createdAtMs: this.#task.createdAtMs,
-        priorAttempts: this.#task.attempts.map((attempt) => attemptRecord(attempt, Date.now())),
+        continues,
+        isWhole: this.#isWhole,
+        createdAtMs: this.createdAtMs,
+        priorAttempts: this.#driver.task.attempts.map((attempt) => attemptRecord(attempt, Date.now())),
       });
     } catch (error) {
-      return {
-        kind: "failed",
-        how: "socketGone",
-        reason: `the node's object was reset: ${String(error)}`.slice(0, 200),
-      };
+      return this.#broken(nodeId, error);
     }
   }
 
-  /** Keeps an end that no node's object can tell of. */
-  #record(): void {
-    const nowMs = Date.now();
+  async #attach({ type: _, nodeId, ...wish }: Extract<Awaited, { type: "attach" }>): Promise<AttachResult | Broken> {
+    try {
+      return await this.#objects.node(nodeId).attach({ ...wish, isWhole: this.#isWhole });
+    } catch (error) {
+      return this.#broken(nodeId, error);
+    }
+  }
+
+  /** Reads the rest of an accepted attempt, unless it is of no use any more. */
+  #readOn(attemptId: AttemptId, outcome: RunResult | AttachResult | Broken): void {
+    if (outcome.kind !== "accepted" || outcome.events === null) return;
+    const reader = new TellingReader(outcome.events);
+    if (this.#driver.isReading) this.#telling = { reader, attemptId };
+    else reader.cancel();
+  }
+
+  #hangUp(): void {
+    this.#telling?.reader.cancel();
+    this.#telling = undefined;
+  }
+
+  async #cancelAttempt(effect: Extract<DriverEffect, { type: "cancelAttempt" }>): Promise<void> {
+    const { attemptId, nodeId, afterMs } = effect;
+    if (afterMs > 0) await pause(afterMs);
+    let answer: CancelOutcome;
+    try {
+      answer = { kind: (await this.#objects.node(nodeId).cancel(attemptId)) ? "known" : "unknown" };
+    } catch (error) {
+      answer = this.#broken(nodeId, error);
+    }
+    this.#take(this.#driver.cancelAnswered(attemptId, answer));
+  }
+
+  async #withdraw(attemptId: AttemptId): Promise<void> {
+    try {
+      await this.#poolStub().withdraw(attemptId);
+    } catch (error) {
+      // A pool that was reset has forgotten the claim; one that was not voids it soon.
+      this.#broken("pool", error);
+    }
+  }
+
+  #broken(object: string, error: unknown): Broken {
+    console.warn("edge: an object did not answer", { taskId: this.taskId, object, error: String(error) });
+    return { kind: "broken", reason: String(error).slice(0, 200) };
+  }
+
+  /** Keeps an end that no node's object can tell of. An account's object that is reset under it is asked again. */
+  async #record(ending: TaskEnding): Promise<void> {
     const record: TaskRecord = {
       kind: "task",
       taskId: this.taskId,
@@ -285,34 +299,27 @@ export class TaskRun {
       modelName: this.#model.card.name,
       modelSha256: this.#model.card.fileSha256,
       task: this.#input.kind,
-      state: this.#task.state,
-      finishReason: null,
-      errorCode: this.#task.errorCode,
-      promptTokens: 0,
-      completionTokens: 0,
-      createdAtMs: this.#task.createdAtMs,
-      endedAtMs: nowMs,
-      attempts: this.#task.attempts.map((attempt) => attemptRecord(attempt, nowMs)),
+      createdAtMs: this.createdAtMs,
+      ...ending,
     };
-    const { accountId } = this.#principal;
-    this.#waitUntil(this.#env.ACCOUNT.get(this.#env.ACCOUNT.idFromName(accountId)).recordTask(record));
+    for (let tries = 1; tries <= recordTries; tries += 1) {
+      try {
+        await this.#objects.account(this.#principal.accountId).recordTask(record);
+        return;
+      } catch (error) {
+        this.#broken("account", error);
+        await pause(100 * 2 ** tries);
+      }
+    }
+    console.error("edge: a task's end is not on record", { taskId: this.taskId, state: ending.state });
   }
 
-  #attemptId(): AttemptId {
-    if (this.#current === undefined) throw new Error("no attempt has begun");
-    return this.#current;
+  #poolStub(): PoolCalls {
+    this.#pool ??= this.#objects.pool();
+    return this.#pool;
   }
+}
 
-  #stream(): ReadableStream<Uint8Array> {
-    if (this.#events === undefined) throw new Error("no attempt has begun");
-    return this.#events;
-  }
-
-  #pool(): ReturnType<Env["POOL"]["get"]> {
-    return this.#env.POOL.get(this.#env.POOL.idFromName(poolName(this.#model.card.fileSha256)));
-  }
-
-  #node(nodeId: NodeId): ReturnType<Env["NODE"]["get"]> {
-    return this.#env.NODE.get(this.#env.NODE.idFromName(nodeId));
-  }
+function pause(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms));
 }

@@ -1,8 +1,14 @@
 import { createApp } from "./app.ts";
+import type { Env } from "./env.ts";
+import { serveHot } from "./hot-routes.ts";
 
 export { AccountObject } from "./objects/account-object.ts";
 export { NodeObject } from "./objects/node-object.ts";
 export { PoolObject } from "./objects/pool-object.ts";
 export { StatusObject } from "./objects/status-object.ts";
 
-export default createApp();
+const app = createApp();
+
+export default {
+  fetch: (request, env, context) => serveHot(request, env, context) ?? app.fetch(request, env, context),
+} satisfies ExportedHandler<Env>;

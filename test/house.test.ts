@@ -21,7 +21,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   "worker-node": ["core", "contracts/abi", "worker-node"],
   devnet: ["core", "db", "contracts/abi", "worker-node", "devnet"],
   docs: ["core", "docs"],
-  bench: ["core", "db", "devnet", "bench"],
+  bench: ["core", "db", "edge", "worker-node", "devnet", "bench"],
   examples: ["examples"],
   test: ["core", "db", "contracts", "edge", "worker-node", "devnet", "test"],
 };

@@ -35,6 +35,7 @@ const suites: readonly (readonly [name: string, run: () => Promise<Counts>])[] =
   ["contracts", runForgeTests],
   ["workerd", () => vitest("vitest.workerd.config.ts")],
   ["end to end", () => vitest("vitest.e2e.config.ts")],
+  ["chaos", () => vitest("vitest.chaos.config.ts")],
 ];
 
 const wanted = process.argv.slice(2);

@@ -16,10 +16,25 @@ export const nodeStatusSchema = z.strictObject({
   state: z.enum(["starting", "connecting", "active", "draining", "refused", "stopped"]),
   /** What keeps it from work, where something does. */
   problem: z.string().nullable(),
-  models: z.array(z.strictObject({ name: z.string(), slots: z.int(), tokensPerSecond: z.number() })),
+  models: z.array(
+    z.strictObject({
+      name: z.string(),
+      slots: z.int(),
+      tokensPerSecond: z.number(),
+      /** The router's last word on why it gets work or none. */
+      standing: z.strictObject({ kind: z.string(), text: z.string() }).nullable(),
+    }),
+  ),
+  /** Sockets that were welcome and broke. */
+  losses: z.strictObject({
+    lastHour: z.int().nonnegative(),
+    last: z.strictObject({ atMs: z.int().nonnegative(), reason: z.string() }).nullable(),
+  }),
   running: z.int().nonnegative(),
   tasksDone: z.int().nonnegative(),
   tasksFailed: z.int().nonnegative(),
+  /** How often a task went on after its socket or its reader had been lost. */
+  tasksResumed: z.int().nonnegative(),
   tokensOut: z.int().nonnegative(),
   startedAtMs: z.int().nonnegative(),
   updatedAtMs: z.int().nonnegative(),

@@ -22,6 +22,7 @@ const chat: FinishedTask = {
   promptTokens: 31,
   tokenIds: [1, 2, 3, 4, 5],
   firstTokenMs: 100,
+  stoppedAfterMs: undefined,
   totalMs: 500,
 };
 const embedding: FinishedTask = {
@@ -51,6 +52,21 @@ test.each<[what: string, task: FinishedTask, line: string]>([
     "a chat that failed: why",
     { ...chat, outcome: "failed", problem: "out of memory", tokenIds: [], firstTokenMs: undefined },
     "12:34:56  a-model  in 31  out 0 tokens  failed: out of memory  task_one0",
+  ],
+  [
+    "a chat that was cancelled: that it was, its tokens, and how long it took to stop",
+    { ...chat, outcome: "cancelled", stoppedAfterMs: 12 },
+    "12:34:56  a-model  in 31  out 5 tokens  first token 100 ms  10.0 tokens/s  stopped after 12 ms  cancelled  task_one0",
+  ],
+  [
+    "a chat that nobody waits for any more: why it stopped",
+    { ...chat, tokenIds: [1], outcome: "cancelled", stoppedAfterMs: 0, problem: "nobody waits" },
+    "12:34:56  a-model  in 31  out 1 tokens  first token 100 ms  stopped after 0 ms  cancelled: nobody waits  task_one0",
+  ],
+  [
+    "a chat that another node began: what it goes on after",
+    { ...chat, frame: { ...chat.frame, continues: [7, 8, 9] } },
+    "12:34:56  a-model  in 31  goes on after 3 tokens  out 5 tokens  first token 100 ms  10.0 tokens/s  stop  task_one0",
   ],
   ["an embedding: texts and time", embedding, "12:34:56  a-model  in 31  2 texts  500 ms  stop  task_one0"],
 ])("the line of %s", (_what, task, line) => {

@@ -2,10 +2,14 @@ import { createWriteStream, type WriteStream } from "node:fs";
 import { join } from "node:path";
 import type { FinishedTask } from "./task-runner.ts";
 
-/** One readable line of a task: model, tokens in and out, time to first token, speed, how it ended. */
+/**
+ * One readable line of a task: model, tokens in and out, time to first token, speed, how it ended; of one that was told
+ * to stop, how long it took to.
+ */
 export function taskLine(task: FinishedTask, now: Date): string {
-  const { frame, model, outcome, problem, promptTokens, tokenIds, firstTokenMs, totalMs } = task;
+  const { frame, model, outcome, problem, promptTokens, tokenIds, firstTokenMs, stoppedAfterMs, totalMs } = task;
   const parts = [now.toTimeString().slice(0, 8), model, `in ${promptTokens}`];
+  if (frame.continues !== undefined) parts.push(`goes on after ${frame.continues.length} tokens`);
   if (frame.input.kind === "chat") {
     parts.push(`out ${tokenIds.length} tokens`);
     if (firstTokenMs !== undefined) {
@@ -17,6 +21,7 @@ export function taskLine(task: FinishedTask, now: Date): string {
       }
     }
   } else parts.push(`${frame.input.texts.length} texts`, `${totalMs} ms`);
+  if (stoppedAfterMs !== undefined) parts.push(`stopped after ${stoppedAfterMs} ms`);
   parts.push(problem === undefined ? outcome : `${outcome}: ${problem}`, frame.taskId);
   return parts.join("  ");
 }

@@ -1,65 +1,33 @@
-import { describe, expect, test } from "vitest";
-import { type AttemptId, attemptIdSchema, type ModelHash, modelHashSchema, taskIdSchema } from "../core/ids.ts";
-import { modelNameSchema } from "../core/model/model-card.ts";
-import { type NodeFrame, nodeFrameSchema } from "../core/wire/node-frame.ts";
-import type { TaskFrame } from "../core/wire/router-frame.ts";
-import type { TaskInput } from "../core/wire/task-input.ts";
-import { HandEngine, type Run } from "./engine/hand-engine.fixture.ts";
-import { type FinishedTask, TaskRunner } from "./task-runner.ts";
+import { afterEach, describe, expect, test, vi } from "vitest";
+import { modelHashSchema } from "../core/ids.ts";
+import { HandEngine } from "./engine/hand-engine.fixture.ts";
+import {
+  attempt,
+  closeRunners,
+  embedding,
+  fresh,
+  goesOn,
+  model,
+  newRunner,
+  settled,
+  taskFrame,
+} from "./task-runner.fixture.ts";
 
-const model = modelHashSchema.parse("a".repeat(64));
-const sampling = { temperature: 0, topP: 1, frequencyPenalty: 0, presencePenalty: 0, seed: 1, stop: [], maxTokens: 8 };
-const chat: TaskInput = { kind: "chat", messages: [{ role: "user", content: "hello" }], sampling };
-const embedding: TaskInput = { kind: "embedding", texts: ["one", "two"] };
-const attempt = (number: number): AttemptId => attemptIdSchema.parse(`attempt_000${number}`);
-const taskFrame = (
-  number: number,
-  { input = chat, of = model }: { input?: TaskInput; of?: ModelHash } = {},
-): TaskFrame => ({
-  type: "task",
-  taskId: taskIdSchema.parse(`task_000${number}`),
-  attemptId: attempt(number),
-  model: of,
-  input,
+afterEach(async () => {
+  vi.useRealTimers();
+  await closeRunners();
 });
-
-/** Lets every promise that is ready go on. */
-const settled = () => new Promise((resolve) => setImmediate(resolve));
-
-function newRunner({ slots = 2, engine = new HandEngine() } = {}) {
-  const frames: NodeFrame[] = [];
-  const finished: FinishedTask[] = [];
-  const runner = new TaskRunner({
-    models: [{ name: modelNameSchema.parse("a-model"), fileSha256: model, slots, engine }],
-    send: (frame) => frames.push(nodeFrameSchema.parse(frame)),
-    onFinished: (task) => finished.push(task),
-  });
-  const credits = () => frames.flatMap((frame) => (frame.type === "pull" ? [frame.creditsTotal] : []));
-  const of = (number: number) =>
-    frames.filter((frame) =>
-      frame.type === "delta"
-        ? frame.items.some(({ attemptId }) => attemptId === attempt(number))
-        : "attemptId" in frame && frame.attemptId === attempt(number),
-    );
-  /** The `number`th task to reach the engine. */
-  const run = (number: number): Run => {
-    const started = engine.runs[number - 1];
-    if (started === undefined) throw new Error(`the engine has not begun task ${number}`);
-    return started;
-  };
-  return { runner, engine, frames, finished, credits, of, run };
-}
 
 describe("credits", () => {
   test("a fresh socket is offered all slots", async () => {
     const { runner, frames } = newRunner({ slots: 3 });
-    await runner.open();
+    runner.open(fresh);
     expect(frames).toEqual([{ type: "pull", model, creditsTotal: 3 }]);
   });
 
   test("each task that ends grants one more, however it ends", async () => {
     const { runner, engine, credits, run } = newRunner({ slots: 2 });
-    await runner.open();
+    runner.open(fresh);
     runner.take(taskFrame(1));
     runner.take(taskFrame(2));
     await settled();
@@ -76,7 +44,7 @@ describe("credits", () => {
 
   test("a task is over before its credit is given: a slot is never offered twice", async () => {
     const { runner, frames, run } = newRunner({ slots: 1 });
-    await runner.open();
+    runner.open(fresh);
     runner.take(taskFrame(1));
     await settled();
     run(1).finish();
@@ -85,56 +53,53 @@ describe("credits", () => {
     expect(runner.runningCount).toBe(0);
   });
 
-  test("a new socket is offered exactly the slots, whatever ran on the old one", async () => {
-    const { runner, credits } = newRunner({ slots: 2 });
-    await runner.open();
+  test("a new socket is offered the slots that are free: those that run keep theirs", async () => {
+    const { runner, credits, run } = newRunner({ slots: 3 });
+    runner.open(fresh);
     runner.take(taskFrame(1));
     runner.take(taskFrame(2));
     await settled();
-    await runner.abandon();
-    await runner.open();
+    runner.lost();
+    runner.open({ leases: [goesOn(1), goesOn(2)] });
+    expect(credits()).toEqual([3, 1]);
+    run(1).finish();
     await settled();
+    expect(credits()).toEqual([3, 1, 2]);
+  });
+
+  test("a task that ends without a socket gives its credit with the next socket's free slots", async () => {
+    const { runner, credits, run } = newRunner({ slots: 2 });
+    runner.open(fresh);
+    runner.take(taskFrame(1));
+    await settled();
+    runner.lost();
+    run(1).finish();
+    await settled();
+    expect(credits()).toEqual([2]);
+    runner.open({ leases: [goesOn(1)] });
     expect(credits()).toEqual([2, 2]);
   });
 
-  test("a new socket is offered nothing until the old one's tasks have let go of their slots", async () => {
+  test("a task that the welcome does not name gives its slot once the engine has let go", async () => {
     const engine = new HandEngine();
     engine.isStubborn = true;
-    const { runner, credits, run } = newRunner({ slots: 1, engine });
-    await runner.open();
+    const { runner, credits, of, run } = newRunner({ slots: 1, engine });
+    runner.open(fresh);
     runner.take(taskFrame(1));
     await settled();
-    const opened = runner.open();
-    await settled();
+    runner.lost();
+    runner.open(fresh);
     expect(run(1).isAborted).toBe(true);
-    expect(credits()).toEqual([1]);
+    expect(credits()).toEqual([1, 0]);
     run(1).finish();
-    await opened;
-    expect(credits()).toEqual([1, 1]);
-  });
-
-  test("a late task of an old socket gives no credit on the new one", async () => {
-    const engine = new HandEngine();
-    engine.isStubborn = true;
-    const { runner, credits, run } = newRunner({ slots: 1, engine });
-    await runner.open();
-    runner.take(taskFrame(1));
     await settled();
-    const abandoned = runner.abandon();
-    const opened = runner.open();
-    run(1).finish();
-    await Promise.all([abandoned, opened]);
-    await settled();
-    runner.take(taskFrame(2));
-    await settled();
-    run(2).finish();
-    await settled();
-    expect(credits()).toEqual([1, 1, 2]);
+    expect(credits()).toEqual([1, 0, 1]);
+    expect(of(1)).toEqual([]);
   });
 
   test("a task for a model that is not here gives no credit for one that is", async () => {
     const { runner, of, credits } = newRunner();
-    await runner.open();
+    runner.open(fresh);
     runner.take(taskFrame(1, { of: modelHashSchema.parse("b".repeat(64)) }));
     await settled();
     expect(of(1)).toEqual([{ type: "fail", attemptId: attempt(1), reason: { code: "unknown_model" } }]);
@@ -145,7 +110,7 @@ describe("credits", () => {
 describe("a chat", () => {
   test("is acknowledged, streamed and committed, with counts that agree", async () => {
     const { runner, of, finished, run } = newRunner();
-    await runner.open();
+    runner.open(fresh);
     runner.take(taskFrame(1));
     await settled();
     run(1).piece({ text: "Pa", tokenIds: [1] });
@@ -166,11 +131,11 @@ describe("a chat", () => {
 
   test("that is cancelled commits what it has", async () => {
     const { runner, of, finished, run } = newRunner();
-    await runner.open();
+    runner.open(fresh);
     runner.take(taskFrame(1));
     await settled();
     run(1).piece({ text: "Pa", tokenIds: [1] });
-    runner.cancel(attempt(1));
+    runner.cancel({ attemptId: attempt(1) });
     await settled();
     expect(of(1).at(-1)).toEqual({
       type: "commit",
@@ -182,23 +147,63 @@ describe("a chat", () => {
     expect(finished).toMatchObject([{ outcome: "cancelled", tokenIds: [1] }]);
   });
 
+  test("that is cancelled says in the log how long it took to stop", async () => {
+    vi.useFakeTimers({ toFake: ["Date"] });
+    const engine = new HandEngine();
+    engine.isStubborn = true;
+    const { runner, finished, run } = newRunner({ engine });
+    runner.open(fresh);
+    runner.take(taskFrame(1));
+    await settled();
+    vi.setSystemTime(Date.now() + 500);
+    runner.cancel({ attemptId: attempt(1) });
+    runner.cancel({ attemptId: attempt(1) });
+    vi.setSystemTime(Date.now() + 30);
+    run(1).finish();
+    await settled();
+    expect(finished).toMatchObject([{ outcome: "cancelled", stoppedAfterMs: 30, totalMs: 530, problem: undefined }]);
+  });
+
+  test("that is cancelled before its prompt is counted is not run", async () => {
+    const { runner, engine, of } = newRunner();
+    runner.open(fresh);
+    runner.take(taskFrame(1));
+    runner.cancel({ attemptId: attempt(1) });
+    await settled();
+    expect(engine.runs).toHaveLength(0);
+    expect(of(1)).toMatchObject([{ type: "ack" }, { type: "commit", finishReason: "cancelled", completionTokens: 0 }]);
+  });
+
+  test("goes on after the tokens that other nodes made, and counts its own alone", async () => {
+    const { runner, engine, of, run } = newRunner();
+    runner.open(fresh);
+    runner.take({ ...taskFrame(1), continues: [11, 12] });
+    runner.take(taskFrame(2));
+    await settled();
+    run(1).piece({ text: "c", tokenIds: [13] });
+    run(1).finish();
+    await settled();
+    expect(engine.continued).toEqual([[11, 12], []]);
+    expect(of(1).at(-1)).toMatchObject({ type: "commit", promptTokens: 7, completionTokens: 1 });
+  });
+
   test("cancelled after its end, or never taken, says nothing", async () => {
     const { runner, frames, run } = newRunner();
-    await runner.open();
+    runner.open(fresh);
     runner.take(taskFrame(1));
     await settled();
     run(1).finish();
     await settled();
     const before = frames.length;
-    runner.cancel(attempt(1));
-    runner.cancel(attempt(9));
+    runner.cancel({ attemptId: attempt(1) });
+    runner.cancel({ attemptId: attempt(9) });
     await settled();
     expect(frames).toHaveLength(before);
   });
 
   test("whose engine breaks fails with the engine's words, cut to what the wire takes", async () => {
     const { runner, of, finished, run } = newRunner();
-    await runner.open();
+    runner.open(fresh);
     runner.take(taskFrame(1));
     await settled();
     run(1).fail(new Error("x".repeat(900)));
@@ -213,7 +218,7 @@ describe("a chat", () => {
 
   test("says nothing after its end, also when the engine breaks in the middle", async () => {
     const { runner, of, run } = newRunner();
-    await runner.open();
+    runner.open(fresh);
     runner.take(taskFrame(1));
     await settled();
     run(1).piece({ text: "a", tokenIds: [1] });
@@ -226,7 +231,7 @@ describe("a chat", () => {
   test("that does not fit fails with both counts, unrun", async () => {
     const { runner, engine, of, finished } = newRunner();
     engine.overflow = { kind: "context_overflow", promptTokens: 101, contextTokens: 100, inputIndex: 0 };
-    await runner.open();
+    runner.open(fresh);
     runner.take(taskFrame(1));
     await settled();
     expect(of(1)).toEqual([
@@ -242,7 +247,7 @@ describe("a chat", () => {
 
   test("for a model that embeds is refused as unsupported, so that no other node is tried", async () => {
     const { runner, of } = newRunner({ engine: new HandEngine("embedding") });
-    await runner.open();
+    runner.open(fresh);
     runner.take(taskFrame(1));
     await settled();
     expect(of(1)).toEqual([
@@ -256,7 +261,7 @@ describe("a chat", () => {
 
   test("that breaks while it is prepared takes no other task with it", async () => {
     const { runner, engine, of, credits, run } = newRunner();
-    await runner.open();
+    runner.open(fresh);
     runner.take(taskFrame(1));
     await settled();
     engine.refusal = new Error("no template");
@@ -275,7 +280,7 @@ describe("an embedding", () => {
 
   test("is acknowledged, sent and committed without completion tokens", async () => {
     const { runner, of, run } = embedder();
-    await runner.open();
+    runner.open(fresh);
     runner.take(taskFrame(1, { input: embedding }));
     await settled();
     run(1).vector(0, Float32Array.of(1));
@@ -304,10 +309,10 @@ describe("an embedding", () => {
 
   test("that is cancelled commits as cancelled, and is no engine error", async () => {
     const { runner, of, finished } = embedder();
-    await runner.open();
+    runner.open(fresh);
     runner.take(taskFrame(1, { input: embedding }));
     await settled();
-    runner.cancel(attempt(1));
+    runner.cancel({ attemptId: attempt(1) });
     await settled();
     expect(of(1).at(-1)).toMatchObject({ type: "commit", finishReason: "cancelled" });
     expect(finished).toMatchObject([{ outcome: "cancelled" }]);
@@ -315,7 +320,7 @@ describe("an embedding", () => {
 
   test("whose engine breaks is an engine error", async () => {
     const { runner, of, run } = embedder();
-    await runner.open();
+    runner.open(fresh);
     runner.take(taskFrame(1, { input: embedding }));
     await settled();
     run(1).fail("a thing that is no Error");
@@ -329,54 +334,9 @@ describe("an embedding", () => {
   test("names the input that does not fit", async () => {
     const { runner, engine, of } = embedder();
     engine.overflow = { kind: "context_overflow", promptTokens: 101, contextTokens: 100, inputIndex: 1 };
-    await runner.open();
+    runner.open(fresh);
     runner.take(taskFrame(1, { input: embedding }));
     await settled();
     expect(of(1)).toMatchObject([{ type: "fail", reason: { inputIndex: 1 } }]);
-  });
-});
-
-describe("a draining node", () => {
-  test("says so, finishes what runs, and says when it is done", async () => {
-    const { runner, frames, of, run } = newRunner();
-    await runner.open();
-    runner.take(taskFrame(1));
-    await settled();
-    const drained = runner.drain();
-    await settled();
-    expect(frames.at(-1)).toEqual({ type: "status", state: "draining", running: 1 });
-    run(1).finish();
-    await drained;
-    expect(of(1).at(-1)).toMatchObject({ type: "commit", finishReason: "stop" });
-    expect(frames.at(-1)).toEqual({ type: "drained" });
-  });
-
-  test("refuses what crosses its word on the way, and grants no more", async () => {
-    const { runner, engine, of, credits, run } = newRunner();
-    await runner.open();
-    runner.take(taskFrame(1));
-    await settled();
-    const drained = runner.drain();
-    runner.take(taskFrame(2));
-    await settled();
-    expect(of(2)).toEqual([{ type: "fail", attemptId: attempt(2), reason: { code: "draining" } }]);
-    expect(engine.runs).toHaveLength(1);
-    run(1).finish();
-    await drained;
-    expect(credits()).toEqual([2]);
-  });
-
-  test("offers nothing on a new socket", async () => {
-    const { runner, credits } = newRunner();
-    await runner.drain();
-    await runner.open();
-    expect(credits()).toEqual([]);
-  });
-
-  test("with nothing to do is done at once", async () => {
-    const { runner, frames } = newRunner();
-    await runner.open();
-    await runner.drain();
-    expect(frames.slice(1)).toEqual([{ type: "status", state: "draining", running: 0 }, { type: "drained" }]);
   });
 });

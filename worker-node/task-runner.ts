@@ -1,9 +1,12 @@
 import type { AttemptId, ModelHash } from "../core/ids.ts";
 import type { ModelName } from "../core/model/model-card.ts";
-import type { NodeFrame } from "../core/wire/node-frame.ts";
-import type { TaskFrame } from "../core/wire/router-frame.ts";
+import type { FailReason, HeldAttempt, NodeFrame } from "../core/wire/node-frame.ts";
+import type { RouterFrame, TaskFrame } from "../core/wire/router-frame.ts";
 import { DeltaBatcher } from "./connection/delta-batcher.ts";
+import { HeldAttempts, type HeldStep } from "./connection/held-attempts.ts";
 import type { ContextOverflow, Engine } from "./engine/engine.ts";
+
+type FrameOf<Type extends RouterFrame["type"]> = Extract<RouterFrame, { type: Type }>;
 
 /** A model that this node serves. */
 export interface ServedEngine {
@@ -23,19 +26,42 @@ export interface FinishedTask {
   /** Ids of every token generated, in order. */
   tokenIds: number[];
   firstTokenMs: number | undefined;
+  /** From the word to stop until the engine had let go; undefined where nobody said it. */
+  stoppedAfterMs: number | undefined;
   totalMs: number;
 }
 
-/** Runs the router's tasks on this node's engines, and grants a new credit for each that ends. */
+interface Running {
+  readonly model: ModelHash;
+  readonly controller: AbortController;
+  stoppedAtMs: number | undefined;
+  done: Promise<void>;
+}
+
+/** How often it is looked for attempts that nobody waits for any more. */
+const expireEveryMs = 1_000;
+
+/** Why a task was stopped that the router did not cancel. */
+const nobodyWaits = "the router no longer waits for it";
+
+/**
+ * Runs the router's tasks on this node's engines, and grants a new credit for each that ends. A lost socket stops
+ * nothing: what is made meanwhile is held ({@link HeldAttempts}) until the router has it or says that it is over.
+ */
 export class TaskRunner {
   readonly #models: ReadonlyMap<ModelHash, ServedEngine>;
   readonly #send: (frame: NodeFrame) => void;
   readonly #onFinished: (task: FinishedTask) => void;
+  readonly #held = new HeldAttempts();
   readonly #batcher: DeltaBatcher;
-  readonly #running = new Map<AttemptId, { controller: AbortController; done: Promise<void> }>();
-  /** Credits granted on the present socket, per model. */
+  readonly #running = new Map<AttemptId, Running>();
+  /** Credits granted on the present socket, per model; empty while there is none. */
   readonly #granted = new Map<ModelHash, number>();
+  readonly #expiry: ReturnType<typeof setInterval>;
+  #resumedCount = 0;
   #isDraining = false;
+  /** Told once a draining node has nothing left to do or to send. */
+  #onDelivered: () => void = () => {};
 
   constructor(options: {
     models: readonly ServedEngine[];
@@ -45,72 +71,147 @@ export class TaskRunner {
     this.#models = new Map(options.models.map((model) => [model.fileSha256, model]));
     this.#send = options.send;
     this.#onFinished = options.onFinished;
-    this.#batcher = new DeltaBatcher((items) => this.#send({ type: "delta", items }));
+    this.#batcher = new DeltaBatcher(({ acks, pieces }) => {
+      for (const ack of acks) this.#sendAll(this.#held.ack(ack));
+      this.#sendAll(this.#held.pieces(pieces));
+    });
+    this.#expiry = setInterval(() => this.#expire(), expireEveryMs).unref();
   }
 
   get runningCount(): number {
     return this.#running.size;
   }
 
-  /** A fresh socket: all slots are on offer, once what ran for the old one has let go of them. */
-  async open(): Promise<void> {
-    await this.abandon();
-    for (const model of this.#models.values()) {
-      this.#granted.set(model.fileSha256, model.slots);
-      if (!this.#isDraining) this.#pull(model.fileSha256);
+  /** How often an attempt went on after its socket or its reader had been lost. */
+  get resumedCount(): number {
+    return this.#resumedCount;
+  }
+
+  /** What a hello says is held here. */
+  holding(): HeldAttempt[] {
+    return this.#held.holding();
+  }
+
+  /** A fresh socket is welcome: what it names goes on, the rest stops, and every slot that is free is on offer. */
+  open({ leases }: Pick<FrameOf<"welcome">, "leases">): void {
+    this.#perform(this.#held.welcomed(leases, Date.now()));
+    this.#resumedCount += leases.filter(({ nextSeq }) => nextSeq !== null).length;
+    if (this.#isDraining) {
+      this.#sayDraining();
+      return;
+    }
+    for (const { fileSha256, slots } of this.#models.values()) {
+      const busy = [...this.#running.values()].filter(({ model }) => model === fileSha256).length;
+      this.#granted.set(fileSha256, Math.max(0, slots - busy));
+      this.#pull(fileSha256);
     }
   }
 
-  /** The socket is gone: its tasks are another node's now. Resolves once every slot is free. */
-  async abandon(): Promise<void> {
-    this.#batcher.clear();
-    // Without a grant, what ends now gives no credit on a socket that knows nothing of it.
+  /** The socket is gone; what runs goes on. */
+  lost(): void {
+    this.#held.lost(Date.now());
+    // What ends now gives its credit with the next socket's free slots.
     this.#granted.clear();
-    for (const { controller } of this.#running.values()) controller.abort();
-    await this.idle();
   }
 
-  /** Takes a task. Everything that comes of it goes out as frames. */
+  /** Takes a task. Everything that comes of it goes out as frames. One that is held already is left as it is. */
   take(frame: TaskFrame): void {
-    const controller = new AbortController();
-    const done = this.#run(frame, controller.signal).finally(() => {
-      this.#running.delete(frame.attemptId);
-      const granted = this.#granted.get(frame.model);
-      if (granted === undefined || this.#isDraining) return;
-      this.#granted.set(frame.model, granted + 1);
-      this.#pull(frame.model);
+    const { attemptId, model } = frame;
+    if (this.#running.has(attemptId) || !this.#held.begin(attemptId)) return;
+    const running: Running = {
+      model,
+      controller: new AbortController(),
+      stoppedAtMs: undefined,
+      done: Promise.resolve(),
+    };
+    this.#running.set(attemptId, running);
+    running.done = this.#run(frame, running).finally(() => {
+      this.#running.delete(attemptId);
+      const granted = this.#granted.get(model);
+      if (granted !== undefined && !this.#isDraining) {
+        this.#granted.set(model, granted + 1);
+        this.#pull(model);
+      }
+      this.#tellDelivered();
     });
-    this.#running.set(frame.attemptId, { controller, done });
   }
 
   /** Stops a task; it commits what it has. Unknown ones are over already. */
-  cancel(attemptId: AttemptId): void {
-    this.#running.get(attemptId)?.controller.abort();
+  cancel({ attemptId }: Pick<FrameOf<"cancel">, "attemptId">): void {
+    this.#sendAll(this.#held.cancel(attemptId));
+    this.#stop(attemptId, undefined);
+    this.#tellDelivered();
   }
 
-  /** Takes no more and resolves when nothing runs. */
+  /** Sends an attempt again from a piece on. */
+  resume(frame: Pick<FrameOf<"resume">, "attemptId" | "nextSeq">): void {
+    this.#resumedCount += 1;
+    this.#perform(this.#held.resume(frame));
+  }
+
+  /** Forgets what the router has. */
+  acked(frame: Pick<FrameOf<"acked">, "items" | "over">): void {
+    this.#perform(this.#held.acked(frame));
+  }
+
+  /** Takes no more. Resolves when nothing runs and the router has what was made, or has had its time to ask for it. */
   async drain(): Promise<void> {
     this.#isDraining = true;
-    this.#send({ type: "status", state: "draining", running: this.#running.size });
-    await this.idle();
+    this.#sayDraining();
+    await new Promise<void>((resolve) => {
+      this.#onDelivered = resolve;
+      this.#tellDelivered();
+    });
     this.#send({ type: "drained" });
   }
 
-  /** Resolves when nothing runs. */
-  async idle(): Promise<void> {
+  /** Stops everything that runs, and resolves once the engines have let go. */
+  async close(): Promise<void> {
+    clearInterval(this.#expiry);
+    for (const attemptId of this.#running.keys()) this.#stop(attemptId, "the node stops");
     while (this.#running.size > 0) await Promise.all([...this.#running.values()].map(({ done }) => done));
+  }
+
+  #sendAll(frames: readonly NodeFrame[]): void {
+    for (const frame of frames) this.#send(frame);
+  }
+
+  #perform({ frames, stop }: HeldStep): void {
+    this.#sendAll(frames);
+    for (const attemptId of stop) this.#stop(attemptId, nobodyWaits);
+    this.#tellDelivered();
+  }
+
+  #stop(attemptId: AttemptId, reason: string | undefined): void {
+    const running = this.#running.get(attemptId);
+    if (running === undefined || running.controller.signal.aborted) return;
+    running.stoppedAtMs = Date.now();
+    running.controller.abort(reason);
+  }
+
+  #expire(): void {
+    for (const attemptId of this.#held.expire(Date.now())) this.#stop(attemptId, nobodyWaits);
+    this.#tellDelivered();
+  }
+
+  #sayDraining(): void {
+    this.#send({ type: "status", state: "draining", running: this.#running.size });
+  }
+
+  #tellDelivered(): void {
+    if (this.#isDraining && this.#running.size === 0 && this.#held.isDelivered(Date.now())) this.#onDelivered();
   }
 
   #pull(model: ModelHash): void {
     this.#send({ type: "pull", model, creditsTotal: this.#granted.get(model) ?? 0 });
   }
 
-  async #run(frame: TaskFrame, signal: AbortSignal): Promise<void> {
+  async #run(frame: TaskFrame, running: Running): Promise<void> {
     const { attemptId } = frame;
     const startedAtMs = Date.now();
     const model = this.#models.get(frame.model);
-    if (model === undefined) return this.#send({ type: "fail", attemptId, reason: { code: "unknown_model" } });
-    if (this.#isDraining) return this.#send({ type: "fail", attemptId, reason: { code: "draining" } });
+    if (model === undefined) return this.#fail(attemptId, { code: "unknown_model" });
+    if (this.#isDraining) return this.#fail(attemptId, { code: "draining" });
     const task: FinishedTask = {
       frame,
       model: model.name,
@@ -119,38 +220,40 @@ export class TaskRunner {
       promptTokens: 0,
       tokenIds: [],
       firstTokenMs: undefined,
+      stoppedAfterMs: undefined,
       totalMs: 0,
     };
+    const { signal } = running.controller;
     try {
       await this.#answer(task, model.engine, signal);
     } catch (error) {
       const message = error instanceof Error ? error.message : String(error);
       task.problem = message;
-      // What came before it failed goes first: nothing of an attempt follows its end.
-      this.#batcher.end(attemptId);
-      this.#send({ type: "fail", attemptId, reason: { code: "engine_error", message: message.slice(0, 500) } });
-    } finally {
-      this.#batcher.end(attemptId);
+      this.#fail(attemptId, { code: "engine_error", message: message.slice(0, 500) });
     }
-    task.totalMs = Date.now() - startedAtMs;
+    const endedAtMs = Date.now();
+    task.totalMs = endedAtMs - startedAtMs;
+    if (running.stoppedAtMs !== undefined) task.stoppedAfterMs = endedAtMs - running.stoppedAtMs;
+    if (task.outcome === "cancelled" && typeof signal.reason === "string") task.problem = signal.reason;
     this.#onFinished(task);
   }
 
   async #answer(task: FinishedTask, engine: Engine, signal: AbortSignal): Promise<void> {
-    const { attemptId, input } = task.frame;
+    const { attemptId, input, continues } = task.frame;
     if (input.kind !== engine.kind) {
       task.problem = `asked to do ${input.kind} with a model for ${engine.kind}`;
       const message = `${task.model} is a model for ${engine.kind}.`;
-      return this.#send({ type: "fail", attemptId, reason: { code: "unsupported", message } });
+      return this.#fail(attemptId, { code: "unsupported", message });
     }
     const startedAtMs = Date.now();
     const began = () => {
       task.firstTokenMs ??= Date.now() - startedAtMs;
     };
     if (input.kind === "chat") {
-      const prepared = await engine.prepareChat(input);
+      const prepared = await engine.prepareChat(input, continues === undefined ? {} : { continues });
       if (prepared.kind === "context_overflow") return this.#overflow(task, prepared);
       this.#ack(task, prepared.promptTokens);
+      if (signal.aborted) return this.#commit(task, "cancelled");
       const outcome = await prepared.run({
         signal,
         onPiece: (piece) => {
@@ -164,6 +267,7 @@ export class TaskRunner {
     const prepared = await engine.prepareEmbedding(input);
     if (prepared.kind === "context_overflow") return this.#overflow(task, prepared);
     this.#ack(task, prepared.promptTokens);
+    if (signal.aborted) return this.#commit(task, "cancelled");
     const onVector = (index: number, vector: Float32Array) => {
       began();
       this.#batcher.addVector(attemptId, index, vector);
@@ -180,20 +284,24 @@ export class TaskRunner {
 
   #ack(task: FinishedTask, promptTokens: number): void {
     task.promptTokens = promptTokens;
-    this.#send({ type: "ack", attemptId: task.frame.attemptId, promptTokens });
+    this.#batcher.addAck(task.frame.attemptId, promptTokens);
   }
 
   #commit(task: FinishedTask, finishReason: "stop" | "length" | "cancelled"): void {
     const { attemptId } = task.frame;
     task.outcome = finishReason;
     this.#batcher.end(attemptId);
-    const { promptTokens, tokenIds } = task;
-    this.#send({ type: "commit", attemptId, finishReason, promptTokens, completionTokens: tokenIds.length });
+    this.#sendAll(this.#held.commit({ attemptId, finishReason }, Date.now()));
+  }
+
+  /** What came before goes first: nothing of an attempt follows its end. */
+  #fail(attemptId: AttemptId, reason: FailReason): void {
+    this.#batcher.end(attemptId);
+    this.#sendAll(this.#held.fail({ attemptId, reason }, Date.now()));
   }
 
   #overflow(task: FinishedTask, { promptTokens, contextTokens, inputIndex }: ContextOverflow): void {
     task.problem = `the prompt has ${promptTokens} tokens and the context ${contextTokens}`;
-    const reason = { code: "context_length_exceeded", promptTokens, contextTokens, inputIndex } as const;
-    this.#send({ type: "fail", attemptId: task.frame.attemptId, reason });
+    this.#fail(task.frame.attemptId, { code: "context_length_exceeded", promptTokens, contextTokens, inputIndex });
   }
 }

@@ -1,31 +1,18 @@
 import { describe, expect, test } from "vitest";
-import { attemptIdSchema, modelHashSchema, nodeIdSchema } from "../ids.ts";
-import { claim, emptyPool, expire, leave, nextExpiryMs, offer, roomOf, type Ticket, withdraw } from "./node-pool.ts";
-import { poolName } from "./pool-name.ts";
-
-const limits = { tickets: 3, claimMs: 1_000, silentMs: 10_000 };
-const node = (name: string) => nodeIdSchema.parse(`node_${name.padEnd(4, "0")}`);
-const attempt = (name: string) => attemptIdSchema.parse(`attempt_${name.padEnd(4, "0")}`);
-const ticket = (
-  name: string,
-  { exclude = [], expiresAtMs = 5_000 }: { exclude?: string[]; expiresAtMs?: number } = {},
-) => ({ attemptId: attempt(name), exclude: new Set(exclude.map(node)), expiresAtMs }) satisfies Ticket;
-const first = () => 0;
-
-/** A pool whose nodes have the room given, all heard at 0. */
-function poolOf(room: Record<string, number>) {
-  const pool = emptyPool(limits);
-  for (const [name, free] of Object.entries(room)) {
-    offer(pool, { nodeId: node(name), slots: 4, free, taken: [] }, 0, first);
-  }
-  return pool;
-}
-const word = (name: string, free: number, taken: string[] = []) => ({
-  nodeId: node(name),
-  slots: 4,
-  free,
-  taken: taken.map(attempt),
-});
+import {
+  claim,
+  claimNow,
+  emptyPool,
+  expire,
+  leave,
+  nextExpiryMs,
+  offer,
+  placedElsewhere,
+  recall,
+  roomOf,
+  withdraw,
+} from "./node-pool.ts";
+import { attempt, first, node, poolOf, ticket, waitingIn, word } from "./pool.fixture.ts";
 
 describe("a claim", () => {
   test("gets a node that has room", () => {
@@ -52,21 +39,57 @@ describe("a claim", () => {
   ])("%s", (_guarantee, room, exclude) => {
     const pool = poolOf(room);
     expect(claim(pool, ticket("t1", { exclude }), 1, first)).toEqual({ kind: "refuse", code: "no_live_node" });
-    expect(pool.tickets.size).toBe(0);
-  });
-
-  test("takes the less busy of two nodes drawn", () => {
-    const draws = [0, 0.9];
-    const pool = poolOf({ a: 1, b: 3 });
-    expect(claim(pool, ticket("t1"), 1, () => draws.shift() ?? 0)).toEqual({ kind: "lease", nodeId: node("b") });
+    expect(waitingIn(pool)).toEqual([]);
   });
 
   test("past the queue's bound is refused, and the queue stays as it was", () => {
-    const pool = poolOf({ a: 0 });
+    const pool = poolOf({ a: 0 }, { tickets: 3 });
     const placements = ["t1", "t2", "t3", "t4"].map((name) => claim(pool, ticket(name), 1, first));
     expect(placements.slice(0, 3)).toEqual([{ kind: "wait" }, { kind: "wait" }, { kind: "wait" }]);
     expect(placements[3]).toEqual({ kind: "refuse", code: "queue_full" });
-    expect([...pool.tickets.keys()]).toEqual(["t1", "t2", "t3"].map(attempt));
+    expect(waitingIn(pool)).toEqual(["t1", "t2", "t3"].map(attempt));
+  });
+
+  test("of an attempt that was given a lease gets the same lease again, and no second one", () => {
+    const pool = poolOf({ a: 2, b: 2 });
+    const given = claim(pool, ticket("t1"), 1, first);
+    expect(claim(pool, ticket("t1"), 2, first)).toEqual(given);
+    expect(pool.claims.size).toBe(1);
+  });
+
+  test("of an attempt that waits goes on waiting as one ticket", () => {
+    const pool = poolOf({ a: 0 });
+    claim(pool, ticket("t1"), 1, first);
+    expect(claim(pool, ticket("t1"), 2, first)).toEqual({ kind: "wait" });
+    expect(offer(pool, word("a", 2), 3, first)).toHaveLength(1);
+  });
+});
+
+describe("a claim that will not wait", () => {
+  test.each<[guarantee: string, room: Record<string, number>, exclude: string[], expected: object]>([
+    ["gets a node that has room", { a: 1 }, [], { kind: "lease", nodeId: node("a") }],
+    ["is told that all are busy, and no ticket waits", { a: 0 }, [], { kind: "refuse", code: "no_free_node" }],
+    ["is told that nobody could serve it", { a: 1 }, ["a"], { kind: "refuse", code: "no_live_node" }],
+  ])("%s", (_guarantee, room, exclude, expected) => {
+    const pool = poolOf(room);
+    expect(claimNow(pool, ticket("t1", { exclude }), 1, first)).toEqual(expected);
+    expect(waitingIn(pool)).toEqual([]);
+  });
+
+  test("gets no room that time brings to who waits already", () => {
+    const pool = poolOf({ a: 1 });
+    claim(pool, ticket("t1"), 0, first);
+    claim(pool, ticket("t2"), 0, first);
+    expect(claimNow(pool, ticket("t3"), 1_000, first)).toMatchObject({ kind: "refuse" });
+    expect(expire(pool, 1_000, first)).toMatchObject([{ attemptId: attempt("t2"), kind: "lease" }]);
+  });
+
+  test.each<[guarantee: string, isLastResort: boolean, kind: string]>([
+    ["gets one put aside as the last resort", true, "lease"],
+    ["gets none put aside for who has better ones that are busy", false, "refuse"],
+  ])("%s", (_guarantee, isLastResort, kind) => {
+    const pool = poolOf({ a: { free: 1, asideUntilMs: 9_000 } });
+    expect(claimNow(pool, ticket("t1"), 1, first, { isLastResort }).kind).toBe(kind);
   });
 });
 
@@ -78,7 +101,7 @@ describe("who waits", () => {
       { attemptId: attempt("t1"), kind: "lease", nodeId: node("a") },
       { attemptId: attempt("t2"), kind: "lease", nodeId: node("a") },
     ]);
-    expect([...pool.tickets.keys()]).toEqual([attempt("t3")]);
+    expect(waitingIn(pool)).toEqual([attempt("t3")]);
   });
 
   test("is not overtaken by a newcomer", () => {
@@ -131,6 +154,36 @@ describe("who waits", () => {
     expect(withdraw(pool, attempt("t1"), 2, first)).toEqual([]);
     expect(offer(pool, word("a", 1), 3, first)).toEqual([]);
   });
+
+  test("and is placed by another shard is not served here", () => {
+    const pool = poolOf({ a: 0 });
+    claim(pool, ticket("t1"), 1, first);
+    expect([placedElsewhere(pool, attempt("t1")), placedElsewhere(pool, attempt("t1"))]).toEqual([true, false]);
+    expect(offer(pool, word("a", 1), 3, first)).toEqual([]);
+  });
+});
+
+describe("a task under way", () => {
+  const patient = { isPatient: true };
+
+  test("waits for a node to come where none lives", () => {
+    const pool = poolOf({});
+    expect(claim(pool, ticket("t1", patient), 1, first)).toEqual({ kind: "wait" });
+    expect(offer(pool, word("a", 1), 2, first)).toMatchObject([{ kind: "lease", nodeId: node("a") }]);
+  });
+
+  test("goes on waiting when the last node leaves", () => {
+    const pool = poolOf({ a: 0 });
+    claim(pool, ticket("t1", patient), 1, first);
+    expect(leave(pool, node("a"), 2, first)).toEqual([]);
+    expect(offer(pool, word("b", 1), 3, first)).toMatchObject([{ kind: "lease", nodeId: node("b") }]);
+  });
+
+  test("is told in the end that none lives", () => {
+    const pool = poolOf({});
+    claim(pool, ticket("t1", patient), 1, first);
+    expect(expire(pool, 5_000, first)).toEqual([{ attemptId: attempt("t1"), kind: "refuse", code: "no_live_node" }]);
+  });
 });
 
 describe("a lease that was given", () => {
@@ -150,6 +203,12 @@ describe("a lease that was given", () => {
     expect(expire(pool, 1_000, first)).toEqual([{ attemptId: attempt("t2"), kind: "lease", nodeId: node("a") }]);
   });
 
+  test("but never used makes room for the next claim where nobody waits", () => {
+    const pool = poolOf({ a: 1 });
+    claim(pool, ticket("t1"), 0, first);
+    expect(claim(pool, ticket("t2"), 1_000, first)).toEqual({ kind: "lease", nodeId: node("a") });
+  });
+
   test("still counts when the node speaks before it arrives", () => {
     const pool = poolOf({ a: 1 });
     claim(pool, ticket("t1"), 0, first);
@@ -160,7 +219,7 @@ describe("a lease that was given", () => {
   test("counts once when the node says that it took it", () => {
     const pool = poolOf({ a: 2 });
     claim(pool, ticket("t1"), 0, first);
-    offer(pool, word("a", 1, ["t1"]), 1, first);
+    offer(pool, word("a", 1, { taken: ["t1"] }), 1, first);
     expect(roomOf(pool)).toEqual([{ nodeId: node("a"), slots: 4, free: 1 }]);
   });
 
@@ -170,6 +229,16 @@ describe("a lease that was given", () => {
     leave(pool, node("a"), 1, first);
     offer(pool, word("a", 1), 2, first);
     expect(roomOf(pool)).toMatchObject([{ nodeId: node("a"), free: 1 }]);
+    expire(pool, 1_000, first);
+    withdraw(pool, attempt("t1"), 1_001, first);
+    expect(roomOf(pool)).toMatchObject([{ nodeId: node("a"), free: 1 }]);
+  });
+
+  test("to a node that left is given anew to an attempt that asks again", () => {
+    const pool = poolOf({ a: 1, b: 1 });
+    expect(claim(pool, ticket("t1"), 0, first)).toMatchObject({ nodeId: node("a") });
+    leave(pool, node("a"), 1, first);
+    expect(claim(pool, ticket("t1"), 2, first)).toMatchObject({ nodeId: node("b") });
   });
 });
 
@@ -185,6 +254,8 @@ describe("what time settles next", () => {
     claim(pool, ticket("t1", { expiresAtMs: 30_000 }), 1, first);
     claim(pool, ticket("t2", { expiresAtMs: 500 }), 1, first);
     expect(nextExpiryMs(pool)).toBe(500);
+    withdraw(pool, attempt("t2"), 2, first);
+    expect(nextExpiryMs(pool)).toBe(10_000);
   });
 
   test("is the void claim whose room a ticket waits for, when that comes first", () => {
@@ -192,6 +263,27 @@ describe("what time settles next", () => {
     claim(pool, ticket("t1"), 10, first);
     claim(pool, ticket("t2"), 20, first);
     expect(nextExpiryMs(pool)).toBe(1_010);
+  });
+
+  test("is the member that falls silent, when that comes first", () => {
+    const pool = poolOf({ a: 0 });
+    claim(pool, ticket("t1", { expiresAtMs: 30_000 }), 1, first);
+    expect(nextExpiryMs(pool)).toBe(10_000);
+  });
+
+  test("is the member that comes back from being put aside, when that comes first", () => {
+    const pool = poolOf({ a: 0, b: { free: 1, asideUntilMs: 700 } });
+    claim(pool, ticket("t1"), 1, first);
+    expect(nextExpiryMs(pool)).toBe(700);
+    expect(expire(pool, 700, first)).toEqual([{ attemptId: attempt("t1"), kind: "lease", nodeId: node("b") }]);
+  });
+
+  test("is due at once where a claim has found a member silent that others wait for", () => {
+    const pool = poolOf({ a: 0 });
+    claim(pool, ticket("t1", { expiresAtMs: 30_000 }), 1, first);
+    claim(pool, ticket("t2", { expiresAtMs: 30_000, isPatient: true }), 10_000, first);
+    expect(nextExpiryMs(pool)).toBe(0);
+    expect(expire(pool, 10_000, first)).toEqual([{ attemptId: attempt("t1"), kind: "refuse", code: "no_live_node" }]);
   });
 });
 
@@ -201,7 +293,7 @@ describe("a member", () => {
     claim(pool, ticket("t1", { expiresAtMs: 99_999 }), 1, first);
     expect(expire(pool, 9_999, first)).toEqual([]);
     expect(expire(pool, 10_000, first)).toEqual([{ attemptId: attempt("t1"), kind: "refuse", code: "no_live_node" }]);
-    expect(pool.members.size).toBe(0);
+    expect(pool.members.byId.size).toBe(0);
   });
 
   test("silent for too long is not claimed", () => {
@@ -224,8 +316,14 @@ describe("a member", () => {
     offer(pool, word("a", 1), 1, first);
     expect(claim(pool, ticket("t3"), 2, first)).toEqual({ kind: "wait" });
   });
-});
 
-test("a pool is named for its model file, region and shard", () => {
-  expect(poolName(modelHashSchema.parse("a".repeat(64)))).toBe(`${"a".repeat(64)}/global/0`);
+  test("that a reset pool recalls has all its slots as a guess, until its own word", () => {
+    const pool = emptyPool({ tickets: 3, claimMs: 1_000, silentMs: 10_000 });
+    recall(pool, { nodeId: node("a"), slots: 2, tokensPerSecond: 10, firstTokenMs: null, heardAtMs: 0 });
+    expect(roomOf(pool)).toEqual([{ nodeId: node("a"), slots: 2, free: 2 }]);
+    expect(pool.members.byId.get(node("a"))?.isGuess).toBe(true);
+    offer(pool, word("a", 1, { slots: 2 }), 1, first);
+    expect(roomOf(pool)).toEqual([{ nodeId: node("a"), slots: 2, free: 1 }]);
+    expect(pool.members.byId.get(node("a"))?.isGuess).toBe(false);
+  });
 });

@@ -1,37 +1,64 @@
 import type { AttemptId, NodeId } from "../ids.ts";
-
-/** A node as its pool knows it. Credits are soft: the node's own object has the last word. */
-export interface PoolMember {
-  nodeId: NodeId;
-  /** Tasks of this model that the node runs at once. */
-  slots: number;
-  /** Tasks it would take now, as it last said. */
-  free: number;
-  /** When its object last spoke. */
-  heardAtMs: number;
-}
-
-/** A request that waits for room. It names no prompt and no account: only who it is and whom it does not want. */
-export interface Ticket {
-  attemptId: AttemptId;
-  exclude: ReadonlySet<NodeId>;
-  expiresAtMs: number;
-}
+import { type Affinity, emptyAffinity, rememberConversation } from "./affinity.ts";
+import { type Chain, type Chained, chainAppend, chainRemove, emptyChain } from "./chain.ts";
+import { heapTop } from "./heap.ts";
+import {
+  changeClaimed,
+  dropMember,
+  dropSilent,
+  emptyMembers,
+  endAside,
+  type Member,
+  type Members,
+  ordinaryCount,
+  type PoolMember,
+  putMember,
+  roomIn,
+} from "./members.ts";
+import { countOne, emptyMinuteCount, type MinuteCount } from "./minute-count.ts";
+import { chooseMember, isServable, mayHave } from "./placement.ts";
+import { priorityOf, type Ticket } from "./ticket.ts";
+import {
+  dequeue,
+  emptyTicketQueue,
+  enqueue,
+  firstThatFits,
+  firstTickets,
+  nextToExpire,
+  type TicketQueue,
+} from "./ticket-queue.ts";
 
 /**
  * The nodes that hold one model file, and who waits for them. Kept by one object and changed in place, since it may
  * hold thousands of members; every function here is a function of it and its arguments alone.
+ *
+ * Nothing on a request's path searches members, claims or tickets: what a step costs depends on the nodes that its
+ * tickets name, and on the logarithm of the rest.
  */
 export interface NodePool {
-  members: Map<NodeId, PoolMember>;
+  readonly limits: PoolLimits;
+  readonly members: Members;
   /** Leases given that the node's object has not confirmed yet: they count against the member's free credits. */
-  claims: Map<AttemptId, { nodeId: NodeId; expiresAtMs: number }>;
-  /** First come, first served, in the map's order. */
-  tickets: Map<AttemptId, Ticket>;
-  limits: PoolLimits;
+  readonly claims: Map<AttemptId, Claim>;
+  /** The same in the order in which they expire. */
+  readonly claimOrder: Chain<Claim>;
+  readonly queue: TicketQueue;
+  readonly affinity: Affinity;
+  /** Leases given to all members. */
+  readonly given: MinuteCount;
+  /** Members have left or were put aside since the queue was last settled: last resorts may be due, or ends. */
+  isShrunk: boolean;
+}
+
+/** A lease that was given and not confirmed. */
+export interface Claim extends Chained<Claim> {
+  attemptId: AttemptId;
+  member: Member;
+  expiresAtMs: number;
 }
 
 export interface PoolLimits {
+  /** Tickets that may wait at once. */
   tickets: number;
   /** A claim whose taker never reached the node (its Worker died) is void after this. */
   claimMs: number;
@@ -41,7 +68,8 @@ export interface PoolLimits {
 
 export type Placement =
   | { kind: "lease"; nodeId: NodeId }
-  | { kind: "wait" }
+  /** `displaced` has lost its place in a full queue to this ticket: its answer is `queue_full`. */
+  | { kind: "wait"; displaced?: AttemptId }
   | { kind: "refuse"; code: "no_live_node" | "queue_full" };
 
 /** What became of a waiting ticket. */
@@ -50,83 +78,134 @@ export type Settled = { attemptId: AttemptId } & (
   | { kind: "refuse"; code: "no_live_node" | "no_free_node" }
 );
 
+/** A node's own word on itself; `taken` names the claims that reached it, which `free` already accounts for. */
+export type Word = Omit<PoolMember, "heardAtMs" | "isGuess"> & { taken: readonly AttemptId[] };
+
 /** A pool with nobody in it. */
 export function emptyPool(limits: PoolLimits): NodePool {
-  return { members: new Map(), claims: new Map(), tickets: new Map(), limits };
+  return {
+    limits,
+    members: emptyMembers(),
+    claims: new Map(),
+    claimOrder: emptyChain(),
+    queue: emptyTicketQueue(),
+    affinity: emptyAffinity(),
+    given: emptyMinuteCount(),
+    isShrunk: false,
+  };
 }
 
 /**
- * A node's own word on its room: it joins with the first and corrects with each further one. `taken` names the claims
- * that reached it, which `free` already accounts for. Returns the tickets that got a place by it.
+ * A member that a pool which was reset knows from storage. Its room is a guess: all slots, since a node's object
+ * refuses what is too much. To be called before anything else, in ascending order of `heardAtMs`.
  */
-export function offer(
-  pool: NodePool,
-  { taken, ...member }: Omit<PoolMember, "heardAtMs"> & { taken: readonly AttemptId[] },
-  nowMs: number,
-  random: () => number,
-): Settled[] {
-  for (const attemptId of taken) pool.claims.delete(attemptId);
-  pool.members.set(member.nodeId, { ...member, heardAtMs: nowMs });
-  return settle(pool, nowMs, random);
-}
-
-/** Takes a node out. Returns the tickets that nobody is left to serve. */
-export function leave(pool: NodePool, nodeId: NodeId, nowMs: number, random: () => number): Settled[] {
-  pool.members.delete(nodeId);
-  for (const [attemptId, claim] of pool.claims) if (claim.nodeId === nodeId) pool.claims.delete(attemptId);
-  return settle(pool, nowMs, random);
+export function recall(pool: NodePool, member: Omit<PoolMember, "free" | "asideUntilMs" | "isGuess">): void {
+  putMember(pool.members, { ...member, free: member.slots, asideUntilMs: 0, isGuess: true });
 }
 
 /**
- * Asks for a node. `lease` names one that has room; `wait` has queued a ticket that `offer`, `leave` or `expire` will
- * settle; `refuse` says at once that no live node could ever serve it, or that the queue is at its bound.
+ * A node's own word on its room: it joins with the first and corrects with each further one. Returns the tickets that
+ * were settled by it, in the order in which they were.
+ */
+export function offer(pool: NodePool, { taken, ...word }: Word, nowMs: number, random: () => number): Settled[] {
+  const freed = passTime(pool, nowMs);
+  for (const attemptId of taken) endClaim(pool, attemptId);
+  const wasOrdinary = pool.members.byId.get(word.nodeId)?.isAside === false;
+  const member = putMember(pool.members, { ...word, heardAtMs: nowMs, isGuess: false });
+  if (wasOrdinary && member.isAside) pool.isShrunk = true;
+  return settle(pool, [...freed, member], nowMs, random);
+}
+
+/** Takes a node out. Returns the tickets settled by it: nobody is left for them, or only a last resort. */
+export function leave(pool: NodePool, nodeId: NodeId, nowMs: number, random: () => number): Settled[] {
+  const freed = passTime(pool, nowMs);
+  const member = pool.members.byId.get(nodeId);
+  if (member !== undefined) {
+    dropMember(pool.members, member);
+    pool.isShrunk = true;
+  }
+  return settle(pool, freed, nowMs, random);
+}
+
+/**
+ * Asks for a node. `lease` names one that has room ({@link chooseMember} says which); `wait` has queued a ticket that
+ * `offer`, `leave`, `withdraw` or `expire` will settle; `refuse` says at once that no live node could ever serve it, or
+ * that the queue is at a bound of its. An attempt that asks again is told the same again.
+ *
+ * Whoever waits is first: a newcomer gets only what no ticket could use, and what comes free by time while tickets wait
+ * is for `expire` to give out. (A choosy ticket behind many others is the exception: `lookAheadTickets`.)
  */
 export function claim(pool: NodePool, ticket: Ticket, nowMs: number, random: () => number): Placement {
-  forget(pool, nowMs);
-  if (!hasCandidate(pool, ticket)) return { kind: "refuse", code: "no_live_node" };
-  // Whoever waits is first: a newcomer takes a free node only when no ticket could use it.
-  const room = roomOf(pool).filter(({ nodeId }) => !isWaitedFor(pool, nodeId));
-  const nodeId = place(pool, room, ticket, nowMs, random);
-  if (nodeId !== undefined) return { kind: "lease", nodeId };
-  if (pool.tickets.size >= pool.limits.tickets) return { kind: "refuse", code: "queue_full" };
-  pool.tickets.set(ticket.attemptId, ticket);
-  return { kind: "wait" };
+  if (pool.queue.byAttempt.has(ticket.attemptId)) return { kind: "wait" };
+  const leased = claimAtOnce(pool, ticket, { nowMs, random, isLastResort: true });
+  if (leased !== undefined) return { kind: "lease", nodeId: leased };
+  if (!ticket.isPatient && !isServable(pool.members, ticket)) return { kind: "refuse", code: "no_live_node" };
+  const queued = enqueue(pool.queue, ticket, pool.limits.tickets);
+  if (queued.kind === "full") return { kind: "refuse", code: "queue_full" };
+  return queued.displaced === undefined ? { kind: "wait" } : { kind: "wait", displaced: queued.displaced.attemptId };
 }
 
-/** Gives a ticket or an unused claim back. */
+/**
+ * As {@link claim}, but never queues: for a sibling shard that asks for its tickets. With `isLastResort` false, members
+ * put aside or avoided are not given, since the sibling has better ones that are busy. `no_free_node` means that some
+ * live node could serve it later.
+ */
+export function claimNow(
+  pool: NodePool,
+  ticket: Ticket,
+  nowMs: number,
+  random: () => number,
+  { isLastResort = true }: { isLastResort?: boolean } = {},
+): { kind: "lease"; nodeId: NodeId } | { kind: "refuse"; code: "no_live_node" | "no_free_node" } {
+  const leased = claimAtOnce(pool, ticket, { nowMs, random, isLastResort });
+  if (leased !== undefined) return { kind: "lease", nodeId: leased };
+  return { kind: "refuse", code: isServable(pool.members, ticket) ? "no_free_node" : "no_live_node" };
+}
+
+/** Gives a ticket or an unused claim back. Returns the tickets that were settled by it. */
 export function withdraw(pool: NodePool, attemptId: AttemptId, nowMs: number, random: () => number): Settled[] {
-  pool.tickets.delete(attemptId);
-  pool.claims.delete(attemptId);
-  return settle(pool, nowMs, random);
+  const freed = passTime(pool, nowMs);
+  takeOut(pool, attemptId, { isServed: false });
+  const member = endClaim(pool, attemptId);
+  return settle(pool, member === undefined ? freed : [...freed, member], nowMs, random);
+}
+
+/** A ticket that waits has got its place from a sibling shard. False where it does not wait any more. */
+export function placedElsewhere(pool: NodePool, attemptId: AttemptId): boolean {
+  return takeOut(pool, attemptId, { isServed: true }) !== undefined;
 }
 
 /** Settles what time has settled: tickets past their wait, members long silent, claims never used. */
 export function expire(pool: NodePool, nowMs: number, random: () => number): Settled[] {
-  return settle(pool, nowMs, random);
+  return settle(pool, passTime(pool, nowMs), nowMs, random);
 }
 
 /**
- * When `expire` next has something to settle, milliseconds since the epoch: a ticket past its wait, or an unused claim
- * whose room a ticket waits for. `undefined` while nobody waits.
+ * When `expire` next has something to settle, milliseconds since the epoch: a ticket past its wait, an unused claim, a
+ * silent member or one put aside whose time is over. In the past where it has something already; `undefined` while
+ * nobody waits.
  */
-export function nextExpiryMs(pool: NodePool): number | undefined {
-  if (pool.tickets.size === 0) return undefined;
-  let earliestMs = Number.POSITIVE_INFINITY;
-  for (const { expiresAtMs } of pool.tickets.values()) earliestMs = Math.min(earliestMs, expiresAtMs);
-  for (const { expiresAtMs } of pool.claims.values()) earliestMs = Math.min(earliestMs, expiresAtMs);
-  return earliestMs;
+export function nextExpiryMs({ queue, members, claimOrder, limits, isShrunk }: NodePool): number | undefined {
+  const ticket = nextToExpire(queue);
+  if (ticket === undefined) return undefined;
+  if (isShrunk) return 0;
+  const silent = members.heard.first;
+  return Math.min(
+    ticket.expiresAtMs,
+    claimOrder.first?.expiresAtMs ?? Number.POSITIVE_INFINITY,
+    silent === undefined ? Number.POSITIVE_INFINITY : silent.heardAtMs + limits.silentMs,
+    heapTop(members.asideEnds)?.asideUntilMs ?? Number.POSITIVE_INFINITY,
+  );
 }
 
-/** Tasks that each member with any room would take now: its free credits less the claims on their way to it. */
-export function roomOf(pool: NodePool): Room[] {
-  const claimed = new Map<NodeId, number>();
-  for (const { nodeId } of pool.claims.values()) claimed.set(nodeId, (claimed.get(nodeId) ?? 0) + 1);
-  const room: Room[] = [];
-  for (const { nodeId, slots, free } of pool.members.values()) {
-    const left = free - (claimed.get(nodeId) ?? 0);
-    if (left > 0) room.push({ nodeId, slots, free: left });
-  }
-  return room;
+/** Tasks that each member with any room would take now; those put aside come last. Walks through all of them. */
+export function roomOf({ members }: NodePool): Room[] {
+  const { ordinary, aside } = members.withRoom;
+  return [...ordinary, ...aside].map((member) => ({
+    nodeId: member.nodeId,
+    slots: member.slots,
+    free: roomIn(member),
+  }));
 }
 
 export interface Room {
@@ -135,62 +214,134 @@ export interface Room {
   free: number;
 }
 
-function settle(pool: NodePool, nowMs: number, random: () => number): Settled[] {
-  forget(pool, nowMs);
-  const settled: Settled[] = [];
-  const room = roomOf(pool);
-  for (const ticket of pool.tickets.values()) {
-    const outcome = settleOne(pool, room, ticket, nowMs, random);
-    if (outcome === undefined) continue;
-    pool.tickets.delete(ticket.attemptId);
-    settled.push(outcome);
+/** The first `count` tickets that wait, in the order in which they are served, whatever nodes they may have. */
+export function firstWaiting(pool: NodePool, count: number): Ticket[] {
+  return firstTickets(pool.queue, count);
+}
+
+function claimAtOnce(
+  pool: NodePool,
+  ticket: Ticket,
+  { nowMs, random, isLastResort }: { nowMs: number; random: () => number; isLastResort: boolean },
+): NodeId | undefined {
+  const held = pool.claims.get(ticket.attemptId);
+  if (held?.member.isHere === true && !ticket.exclude.has(held.member.nodeId)) return held.member.nodeId;
+  endClaim(pool, ticket.attemptId);
+  if (pool.queue.byAttempt.size === 0) passTime(pool, nowMs);
+  else dropLongSilent(pool, nowMs);
+  if (pool.isShrunk && pool.queue.byAttempt.size > 0) return undefined;
+  const member = chooseMember(pool.members, ticket, pool.affinity, { random, isLastResort });
+  if (member === undefined) return undefined;
+  give(pool, ticket, member, nowMs);
+  return member.nodeId;
+}
+
+/** Drops who is silent, voids what was not used, takes back who was put aside; returns the members that have room by it. */
+function passTime(pool: NodePool, nowMs: number): Member[] {
+  dropLongSilent(pool, nowMs);
+  const freed = endAside(pool.members, nowMs);
+  for (let first = pool.claimOrder.first; first !== undefined && first.expiresAtMs <= nowMs; ) {
+    freed.push(first.member);
+    endClaim(pool, first.attemptId);
+    first = pool.claimOrder.first;
   }
+  return freed;
+}
+
+function dropLongSilent(pool: NodePool, nowMs: number): void {
+  if (dropSilent(pool.members, nowMs - pool.limits.silentMs) > 0) pool.isShrunk = true;
+}
+
+/** Settles what can be: tickets past their wait, then places for the members that have room anew, then last resorts. */
+function settle(pool: NodePool, freed: readonly Member[], nowMs: number, random: () => number): Settled[] {
+  const settled: Settled[] = [];
+  for (;;) {
+    const ticket = nextToExpire(pool.queue);
+    if (ticket === undefined || ticket.expiresAtMs > nowMs) break;
+    const code = isServable(pool.members, ticket) ? "no_free_node" : "no_live_node";
+    takeOut(pool, ticket.attemptId, { isServed: false });
+    settled.push({ attemptId: ticket.attemptId, kind: "refuse", code });
+  }
+  for (const member of freed) fill(pool, member, nowMs, settled);
+  if (pool.isShrunk) settleShrunk(pool, { nowMs, random, settled });
   return settled;
 }
 
-function settleOne(
-  pool: NodePool,
-  room: Room[],
-  ticket: Ticket,
-  nowMs: number,
-  random: () => number,
-): Settled | undefined {
-  const { attemptId } = ticket;
-  if (ticket.expiresAtMs <= nowMs) return { attemptId, kind: "refuse", code: "no_free_node" };
-  if (!hasCandidate(pool, ticket)) return { attemptId, kind: "refuse", code: "no_live_node" };
-  const nodeId = place(pool, room, ticket, nowMs, random);
-  return nodeId === undefined ? undefined : { attemptId, kind: "lease", nodeId };
-}
-
-/** True where a ticket could use the node. A free node is rarely waited for: the first ticket asked says so. */
-function isWaitedFor(pool: NodePool, nodeId: NodeId): boolean {
-  for (const ticket of pool.tickets.values()) if (!ticket.exclude.has(nodeId)) return true;
-  return false;
-}
-
-function hasCandidate(pool: NodePool, ticket: Ticket): boolean {
-  if (pool.members.size > ticket.exclude.size) return true;
-  for (const nodeId of pool.members.keys()) if (!ticket.exclude.has(nodeId)) return true;
-  return false;
-}
-
-/** The less busy of two nodes drawn at random: close to the best choice, without herding (Mitzenmacher 2001). */
-function place(pool: NodePool, room: Room[], ticket: Ticket, nowMs: number, random: () => number): NodeId | undefined {
-  if (room.length === 0) return undefined;
-  const wanted = ticket.exclude.size === 0 ? room : room.filter(({ nodeId }) => !ticket.exclude.has(nodeId));
-  const draw = () => wanted[Math.floor(random() * wanted.length)];
-  const [first, second] = [draw(), draw()];
-  if (first === undefined || second === undefined) return undefined;
-  const chosen = second.free / second.slots > first.free / first.slots ? second : first;
-  pool.claims.set(ticket.attemptId, { nodeId: chosen.nodeId, expiresAtMs: nowMs + pool.limits.claimMs });
-  chosen.free -= 1;
-  if (chosen.free === 0) room.splice(room.indexOf(chosen), 1);
-  return chosen.nodeId;
-}
-
-function forget(pool: NodePool, nowMs: number): void {
-  for (const [attemptId, held] of pool.claims) if (held.expiresAtMs <= nowMs) pool.claims.delete(attemptId);
-  for (const member of pool.members.values()) {
-    if (member.heardAtMs + pool.limits.silentMs <= nowMs) pool.members.delete(member.nodeId);
+/** Gives a member's room to who waits, in fair order. */
+function fill(pool: NodePool, member: Member, nowMs: number, settled: Settled[]): void {
+  while (member.isHere && roomIn(member) > 0 && pool.queue.byAttempt.size > 0) {
+    const plainFits = !member.isAside || ordinaryCount(pool.members) === 0;
+    const ticket = firstThatFits(pool.queue, (each) => mayHave(pool.members, each, member), { plainFits });
+    if (ticket === undefined) return;
+    takeOut(pool, ticket.attemptId, { isServed: true });
+    give(pool, ticket, member, nowMs);
+    settled.push({ attemptId: ticket.attemptId, kind: "lease", nodeId: member.nodeId });
   }
+}
+
+/** Gives the room of those put aside to who waits. Where one gets nothing, nobody waits who takes any node. */
+function fillAside(pool: NodePool, nowMs: number, settled: Settled[]): void {
+  const { aside } = pool.members.withRoom;
+  // From the end: one that gets full leaves its place to the last, which had its turn.
+  for (let place = aside.length - 1; place >= 0; place -= 1) {
+    const member = aside[place];
+    const before = settled.length;
+    if (member !== undefined) fill(pool, member, nowMs, settled);
+    if (settled.length === before) return;
+  }
+}
+
+/**
+ * Members are fewer than they were. A ticket may now have one put aside, or one that it avoids, or nobody. It can only
+ * be one that names all the ordinary ones, so in a pool with more of them than a ticket names nothing is searched. It
+ * goes by priority, then first come, first served.
+ */
+function settleShrunk(
+  pool: NodePool,
+  { nowMs, random, settled }: { nowMs: number; random: () => number; settled: Settled[] },
+): void {
+  pool.isShrunk = false;
+  const { queue, members } = pool;
+  const ordinary = ordinaryCount(members);
+  if (queue.byAttempt.size === 0 || ordinary > queue.mostNamed) return;
+  if (ordinary === 0) fillAside(pool, nowMs, settled);
+  const concerned = members.byId.size === 0 ? queue.byAttempt.values() : queue.choosy.values();
+  const byPriority = [...concerned].sort((one, other) => priorityOf(other.ticket) - priorityOf(one.ticket));
+  for (const { ticket } of byPriority) {
+    const { attemptId } = ticket;
+    const member = chooseMember(members, ticket, pool.affinity, { random, isLastResort: true });
+    if (member !== undefined) {
+      takeOut(pool, attemptId, { isServed: true });
+      give(pool, ticket, member, nowMs);
+      settled.push({ attemptId, kind: "lease", nodeId: member.nodeId });
+    } else if (!ticket.isPatient && !isServable(members, ticket)) {
+      takeOut(pool, attemptId, { isServed: false });
+      settled.push({ attemptId, kind: "refuse", code: "no_live_node" });
+    }
+  }
+}
+
+function takeOut(pool: NodePool, attemptId: AttemptId, { isServed }: { isServed: boolean }): Ticket | undefined {
+  return dequeue(pool.queue, attemptId, { isServed, bound: pool.limits.tickets });
+}
+
+function give(pool: NodePool, { attemptId, affinity }: Ticket, member: Member, nowMs: number): void {
+  const expiresAtMs = nowMs + pool.limits.claimMs;
+  const given: Claim = { attemptId, member, expiresAtMs, previous: undefined, next: undefined };
+  pool.claims.set(attemptId, given);
+  chainAppend(pool.claimOrder, given);
+  changeClaimed(pool.members, member, 1);
+  if (affinity !== null) rememberConversation(pool.affinity, affinity, member.nodeId);
+  countOne(pool.given, nowMs);
+  countOne(member.given, nowMs);
+}
+
+/** Ends a claim, used or not; returns the member it was on. */
+function endClaim(pool: NodePool, attemptId: AttemptId): Member | undefined {
+  const held = pool.claims.get(attemptId);
+  if (held === undefined) return undefined;
+  pool.claims.delete(attemptId);
+  chainRemove(pool.claimOrder, held);
+  changeClaimed(pool.members, held.member, -1);
+  return held.member;
 }

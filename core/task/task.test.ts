@@ -34,16 +34,19 @@ const refused = (number: number): TaskEvent => ({
 /** A fresh task after `events`, one a millisecond, and the effects of the last of them. */
 function taskAfter(
   events: readonly TaskEvent[],
-  maxAttempts = 4,
+  { maxAttempts = 12, maxBarrenAttempts = 4, isContinuable = true } = {},
 ): { task: Task; effects: TaskEffect[]; ignored: unknown } {
-  let step = newTask({ taskId: taskIdSchema.parse("task_0001"), maxAttempts }, 0);
+  let step = newTask({ taskId: taskIdSchema.parse("task_0001"), isContinuable, maxAttempts, maxBarrenAttempts }, 0);
   for (const [index, event] of events.entries()) step = stepTask(step.task, event, index + 1);
   return { ...step, ignored: step.ignored };
 }
 
 describe("one request's life", () => {
   test("a new task asks for any node", () => {
-    expect(taskAfter([])).toMatchObject({ task: { state: "queued" }, effects: [{ type: "claim", exclude: [] }] });
+    expect(taskAfter([])).toMatchObject({
+      task: { state: "queued" },
+      effects: [{ type: "claim", exclude: [], avoid: [], isPatient: false }],
+    });
   });
 
   test("a task under `single` goes from the queue to its answer, and each time is kept", () => {
@@ -78,41 +81,76 @@ describe("one request's life", () => {
   });
 });
 
+/** A task whose nodes fail one after another; those marked bring something first. */
+const failing = (brings: readonly boolean[]): TaskEvent[] =>
+  brings.flatMap((isFruitful, index) => [
+    assigned(index + 1),
+    acked(index + 1),
+    ...(isFruitful ? [{ type: "delivered" } as const] : []),
+    failed(index + 1),
+  ]);
+
 describe("a node that fails", () => {
-  test.each(["socketGone", "deadline", "refuse"] as const)("before the ack (%s) is replaced by another", (how) => {
-    expect(taskAfter([assigned(1), failed(1, how)])).toMatchObject({
-      task: { state: "queued", isDelivered: false },
-      effects: [{ type: "claim", exclude: [node(1)] }],
-    });
+  test.each([
+    ["whose socket went is avoided, since it may be back", "socketGone", [], [node(1)]],
+    ["that was silent too long is not asked again", "deadline", [node(1)], []],
+    ["that refused is not asked again", "refuse", [node(1)], []],
+  ] as const)("%s", (_guarantee, how, exclude, avoid) => {
+    const lives: TaskEvent[][] = [
+      [assigned(1)],
+      [assigned(1), acked(1)],
+      [assigned(1), acked(1), { type: "delivered" }],
+    ];
+    for (const events of lives) {
+      expect(taskAfter([...events, failed(1, how)])).toMatchObject({
+        task: { state: "queued" },
+        effects: [{ type: "claim", exclude, avoid, isPatient: true }],
+      });
+    }
   });
 
-  test("before anything was delivered is replaced by one that has not been tried", () => {
-    const { task, effects } = taskAfter([
-      assigned(1),
-      acked(1),
-      failed(1),
-      assigned(2),
-      acked(2),
-      failed(2, "deadline"),
-    ]);
-    expect(effects).toEqual([{ type: "claim", exclude: [node(1), node(2)] }]);
+  test("is replaced by one that none of the attempts before had", () => {
+    const second = [assigned(2), acked(2), failed(2, "deadline")];
+    const { task, effects } = taskAfter([assigned(1), acked(1), failed(1), ...second]);
+    expect(effects).toEqual([{ type: "claim", exclude: [node(2)], avoid: [node(1)], isPatient: true }]);
     expect(task.attempts.map(({ state }) => state)).toEqual(["lost", "timed_out"]);
   });
 
-  test("after something was delivered ends the task: no other can begin the answer anew", () => {
-    expect(taskAfter([assigned(1), acked(1), { type: "delivered" }, failed(1)])).toMatchObject({
-      task: { state: "failed", errorCode: "stream_broken" },
-      effects: [{ type: "refuse", code: "stream_broken" }],
-    });
+  test("both by its socket and by refusing is not asked again", () => {
+    const again: TaskEvent = { type: "assigned", attemptId: attempt(2), nodeId: node(1) };
+    const { effects } = taskAfter([assigned(1), failed(1), again, failed(2, "refuse")]);
+    expect(effects).toEqual([{ type: "claim", exclude: [node(1)], avoid: [], isPatient: true }]);
   });
 
-  test("is replaced no oftener than the bound on attempts", () => {
-    expect(taskAfter([assigned(1), failed(1)], 2).effects).toEqual([{ type: "claim", exclude: [node(1)] }]);
-    expect(taskAfter([assigned(1), failed(1), assigned(2), failed(2)], 2)).toMatchObject({
-      task: { state: "failed", errorCode: "attempts_exhausted" },
-      effects: [{ type: "refuse", code: "attempts_exhausted" }],
-    });
-    expect(taskAfter([assigned(1), failed(1)], 1).task.errorCode).toBe("attempts_exhausted");
+  test("leaves what it had counted with its attempt", () => {
+    const told: TaskEvent = {
+      type: "attemptFailed",
+      attemptId: attempt(1),
+      how: "socketGone",
+      reason: "gone",
+      completionTokens: 7,
+    };
+    const { task } = taskAfter([assigned(1), acked(1), { type: "delivered" }, told]);
+    expect(task.attempts).toMatchObject([{ state: "lost", promptTokens: 5, completionTokens: 7, reason: "gone" }]);
+  });
+
+  test.each<[guarantee: string, brings: boolean[], isOver: boolean]>([
+    ["three in a row that bring nothing are replaced", [false, false, false], false],
+    ["four in a row that bring nothing are enough", [false, false, false, false], true],
+    ["one that brought something is replaced", [true], false],
+    ["what one brings is counted in its favour", [false, false, false, true, false, false, false], false],
+    ["four in a row are enough after others brought something", [true, true, false, false, false, false], true],
+    ["nodes that all bring something are enough at the bound on all", Array<boolean>(12).fill(true), true],
+  ])("%s", (_guarantee, brings, isOver) => {
+    const code = brings.includes(true) ? "stream_broken" : "attempts_exhausted";
+    const { task, effects } = taskAfter(failing(brings));
+    expect(task).toMatchObject(isOver ? { state: "failed", errorCode: code } : { state: "queued", errorCode: null });
+    expect(effects.map(({ type }) => type)).toEqual([isOver ? "refuse" : "claim"]);
+  });
+
+  test("at what no other can go on with counts as one that brought nothing", () => {
+    const { task } = taskAfter(failing([true, true, true, true]), { isContinuable: false });
+    expect(task).toMatchObject({ state: "failed", errorCode: "attempts_exhausted", isDelivered: false });
   });
 
   test("then speaks again is not heard: its attempt is over", () => {
@@ -140,6 +178,16 @@ describe("a task that no node can do", () => {
       task: { state, errorCode: code },
       effects: [{ type: "refuse", code }],
     });
+  });
+
+  test("for want of a node, when a part of its answer is the caller's, is a broken answer", () => {
+    const events: TaskEvent[] = [assigned(1), acked(1), { type: "delivered" }, failed(1)];
+    for (const code of ["no_live_node", "no_free_node", "queue_full"] as const) {
+      expect(taskAfter([...events, { type: "unplaced", code }])).toMatchObject({
+        task: { state: "failed", errorCode: "stream_broken" },
+        effects: [{ type: "refuse", code: "stream_broken" }],
+      });
+    }
   });
 
   test("cannot be unplaced while a node works on it", () => {

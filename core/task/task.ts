@@ -10,7 +10,13 @@ export interface Task {
   readonly state: TaskState;
   readonly attempts: readonly Attempt[];
   readonly maxAttempts: number;
-  /** True once the caller has seen a part of the answer, which no other node can then begin anew. */
+  /** Attempts in a row that may bring nothing new before the task is given up. */
+  readonly maxBarrenAttempts: number;
+  /** True where another node can go on after what one has made (a chat); else it begins anew (an embedding). */
+  readonly isContinuable: boolean;
+  /** Attempts since something new came. */
+  readonly barrenAttempts: number;
+  /** True once a part of the answer is the caller's, so that its end without the rest is a broken answer. */
   readonly isDelivered: boolean;
   /** The refusal that ended it. */
   readonly errorCode: RefusalCode | null;
@@ -22,11 +28,17 @@ export interface Task {
 export type TaskEvent =
   | { type: "assigned"; attemptId: AttemptId; nodeId: NodeId }
   | { type: "acked"; attemptId: AttemptId; promptTokens: number }
-  /** A part of the answer went to the caller. */
+  /** A part of the answer came that stays in it, whatever becomes of its node. */
   | { type: "delivered" }
   | { type: "committed"; attemptId: AttemptId; promptTokens: number; completionTokens: number }
   /** The node is gone, silent or unable; the task itself is sound. */
-  | { type: "attemptFailed"; attemptId: AttemptId; how: "socketGone" | "deadline" | "refuse"; reason: string }
+  | {
+      type: "attemptFailed";
+      attemptId: AttemptId;
+      how: "socketGone" | "deadline" | "refuse";
+      reason: string;
+      completionTokens?: number;
+    }
   /** The task cannot be done as it is asked, by any node. */
   | { type: "refused"; attemptId: AttemptId; code: RefusalCode }
   /** No node could be had. */
@@ -36,8 +48,12 @@ export type TaskEvent =
 
 /** What the task's owner must now do. */
 export type TaskEffect =
-  /** Ask the pool for a node that is none of these. */
-  | { type: "claim"; exclude: readonly NodeId[] }
+  /**
+   * Ask the pool for a node: never one of `exclude` (they refused, timed out or broke the protocol), one of `avoid` only
+   * where nobody else could serve (their socket went, they may be back). `isPatient`: the task was under way, so it
+   * waits for a node to come rather than be told that there is none.
+   */
+  | { type: "claim"; exclude: readonly NodeId[]; avoid: readonly NodeId[]; isPatient: boolean }
   /** The answer is whole: end the caller's response. */
   | { type: "answer" }
   /** Say no to the caller: as a status where nothing was sent, as an event in the stream otherwise. */
@@ -54,19 +70,29 @@ export interface TaskStep {
   ignored?: TaskEvent["type"];
 }
 
-/** A task that was just admitted, and the first thing to do for it. */
-export function newTask({ taskId, maxAttempts }: { taskId: TaskId; maxAttempts: number }, nowMs: number): TaskStep {
+/**
+ * A task that was just admitted, and the first thing to do for it. `maxAttempts` bounds its attempts in all,
+ * `maxBarrenAttempts` those in a row that bring nothing new.
+ */
+export function newTask(
+  options: { taskId: TaskId; isContinuable: boolean; maxAttempts: number; maxBarrenAttempts: number },
+  nowMs: number,
+): TaskStep {
+  const { taskId, isContinuable, maxAttempts, maxBarrenAttempts } = options;
   const task: Task = {
     taskId,
     state: "queued",
     attempts: [],
     maxAttempts,
+    maxBarrenAttempts,
+    isContinuable,
+    barrenAttempts: 0,
     isDelivered: false,
     errorCode: null,
     createdAtMs: nowMs,
     transitions: [{ state: "queued", atMs: nowMs }],
   };
-  return { task, effects: [{ type: "claim", exclude: [] }] };
+  return { task, effects: [claimFor(task)] };
 }
 
 /**
@@ -95,6 +121,7 @@ export function stepTask(task: Task, event: TaskEvent, nowMs: number): TaskStep 
       return move(task, "ack", nowMs, (moved) => ({ task: { ...moved, attempts }, effects: [] }), event);
     }
     case "delivered": {
+      if (!task.isContinuable) return ignored(task, event);
       const attempts = task.attempts.map((attempt) =>
         isAttemptOver(attempt.state) || attempt.firstTokenAtMs !== null
           ? attempt
@@ -123,9 +150,16 @@ export function stepTask(task: Task, event: TaskEvent, nowMs: number): TaskStep 
       );
     }
     case "attemptFailed": {
-      const attempts = stepped(task, event.attemptId, { type: event.how, reason: event.reason }, nowMs);
+      const { attemptId, how, reason, completionTokens } = event;
+      const counts = completionTokens === undefined ? {} : { completionTokens };
+      const attempts = stepped(task, attemptId, { type: how, reason, ...counts }, nowMs);
       if (attempts === undefined) return ignored(task, event);
-      return afterFailure({ ...task, attempts }, event, nowMs);
+      const hasBrought = attempts.some((attempt) => attempt.attemptId === attemptId && attempt.firstTokenAtMs !== null);
+      return afterFailure(
+        { ...task, attempts, barrenAttempts: hasBrought ? 0 : task.barrenAttempts + 1 },
+        event,
+        nowMs,
+      );
     }
     case "refused": {
       const attempts = stepped(task, event.attemptId, { type: "refuse", reason: event.code }, nowMs);
@@ -156,31 +190,30 @@ export function stepTask(task: Task, event: TaskEvent, nowMs: number): TaskStep 
   }
 }
 
-/** A node failed: another goes on where the caller has seen nothing yet; else the caller is told. */
+/** A node failed: another goes on, until too many have brought nothing. */
 function afterFailure(task: Task, event: TaskEvent, nowMs: number): TaskStep {
-  if (task.isDelivered) return end(task, "fail", "stream_broken", event, nowMs);
-  if (task.attempts.length >= task.maxAttempts) return end(task, "fail", "attempts_exhausted", event, nowMs);
-  return move(
-    task,
-    "requeue",
-    nowMs,
-    (moved) => ({
-      task: moved,
-      effects: [{ type: "claim", exclude: moved.attempts.map((attempt) => attempt.nodeId) }],
-    }),
-    event,
-  );
+  if (task.barrenAttempts >= task.maxBarrenAttempts || task.attempts.length >= task.maxAttempts) {
+    return end(task, "fail", "attempts_exhausted", event, nowMs);
+  }
+  return move(task, "requeue", nowMs, (moved) => ({ task: moved, effects: [claimFor(moved)] }), event);
 }
 
-function end(task: Task, how: "fail" | "expire", code: RefusalCode, event: TaskEvent, nowMs: number): TaskStep {
+function claimFor({ attempts }: Task): TaskEffect {
+  const exclude = new Set<NodeId>();
+  for (const { nodeId, state } of attempts) if (state === "rejected" || state === "timed_out") exclude.add(nodeId);
+  const avoid = new Set<NodeId>();
+  for (const { nodeId, state } of attempts) if (state === "lost" && !exclude.has(nodeId)) avoid.add(nodeId);
+  return { type: "claim", exclude: [...exclude], avoid: [...avoid], isPatient: attempts.length > 0 };
+}
+
+/** Ends a task without its answer. What the caller has of it already is then a broken answer, whatever the cause. */
+function end(task: Task, how: "fail" | "expire", cause: RefusalCode, event: TaskEvent, nowMs: number): TaskStep {
+  const code = task.isDelivered ? "stream_broken" : cause;
   return move(
     task,
-    how,
+    task.isDelivered ? "fail" : how,
     nowMs,
-    (moved) => ({
-      task: { ...moved, errorCode: code },
-      effects: [{ type: "refuse", code }],
-    }),
+    (moved) => ({ task: { ...moved, errorCode: code }, effects: [{ type: "refuse", code }] }),
     event,
   );
 }

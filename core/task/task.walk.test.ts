@@ -6,7 +6,7 @@ import { type AttemptState, attemptMoves } from "./attempt-moves.ts";
 import { newTask, stepTask, type Task, type TaskEffect, type TaskEvent } from "./task.ts";
 import { isTerminal, type TaskState, taskMoves } from "./task-moves.ts";
 
-const eventsPerWalk = 40;
+const eventsPerWalk = 60;
 const seeds = Array.from({ length: 300 }, (_, index) => index + 1);
 
 /** Any event, sensible or not: of the attempt under way, of one long over, of one that never was. */
@@ -52,6 +52,7 @@ function faultsOf(before: Task, after: Task, effects: readonly TaskEffect[]): st
   const open = after.attempts.filter((attempt) => !isAttemptOver(attempt.state));
   check(!isTerminal(before.state) || (before === after && effects.length === 0), "an end was left");
   check(after.attempts.length <= after.maxAttempts, "more attempts than allowed");
+  check(barrenAtTheEnd(after) <= after.maxBarrenAttempts, "more attempts in a row that brought nothing than allowed");
   check(open.length === (isWorking(after.state) ? 1 : 0), `${open.length} open attempts while ${after.state}`);
   check(after.transitions.at(-1)?.state === after.state, "the last transition is not the state");
   for (const [index, { state, atMs }] of after.transitions.entries()) {
@@ -71,19 +72,31 @@ function faultsOf(before: Task, after: Task, effects: readonly TaskEffect[]): st
   );
   for (const effect of effects) {
     if (effect.type !== "claim") continue;
-    check(
-      after.attempts.every((attempt) => effect.exclude.includes(attempt.nodeId)),
-      "a node that was tried may be claimed again",
-    );
+    for (const { nodeId, state } of after.attempts) {
+      const isExcluded = effect.exclude.includes(nodeId);
+      if (state !== "lost") check(isExcluded, "a node that refused or was silent may be claimed again");
+      check(isExcluded || effect.avoid.includes(nodeId), "a node whose socket went is not avoided");
+      check(!isExcluded || !effect.avoid.includes(nodeId), "a node is both excluded and avoided");
+    }
+    check(effect.isPatient === after.attempts.length > 0, "a task under way does not wait for a node");
   }
   return faults;
+}
+
+/** Attempts that failed in a row and brought nothing that stays, up to the last. */
+function barrenAtTheEnd({ attempts, isContinuable }: Task): number {
+  const failed = attempts.filter(({ state }) => isAttemptOver(state));
+  const fruitful = failed.findLastIndex(({ firstTokenAtMs }) => isContinuable && firstTokenAtMs !== null);
+  return failed.length - 1 - fruitful;
 }
 
 /** Walks one task through random events; returns every fault found, and how it ended. */
 function walk(seed: number, step: typeof stepTask): { faults: string[]; state: TaskState } {
   const random = seededRandom(seed);
-  const maxAttempts = 1 + Math.floor(random() * 4);
-  let { task } = newTask({ taskId: taskIdSchema.parse(`task_seed${seed}`), maxAttempts }, 0);
+  const maxAttempts = 1 + Math.floor(random() * 8);
+  const maxBarrenAttempts = 1 + Math.floor(random() * 4);
+  const taskId = taskIdSchema.parse(`task_seed${seed}`);
+  let { task } = newTask({ taskId, isContinuable: random() < 0.7, maxAttempts, maxBarrenAttempts }, 0);
   const faults: string[] = [];
   let endings = 0;
   for (let count = 1; count <= eventsPerWalk; count += 1) {
@@ -143,17 +156,28 @@ const mistakes: readonly [mistake: string, step: typeof stepTask, fault: RegExp]
     /2 endings/,
   ],
   [
-    "a tried node claimed again",
+    "attempts that bring nothing without end",
     (task, event, nowMs) => {
-      const step = stepTask(task, event, nowMs);
-      return {
-        ...step,
-        effects: step.effects.map((effect) => (effect.type === "claim" ? { ...effect, exclude: [] } : effect)),
-      };
+      const step = stepTask({ ...task, maxBarrenAttempts: 99 }, event, nowMs);
+      return { ...step, task: { ...step.task, maxBarrenAttempts: task.maxBarrenAttempts } };
     },
-    /may be claimed again/,
+    /brought nothing than allowed/,
   ],
+  ["a node that refused claimed again", withClaims({ exclude: [] }), /may be claimed again/],
+  ["a lost node that is not avoided", withClaims({ avoid: [] }), /is not avoided/],
+  ["an impatient failover", withClaims({ isPatient: false }), /does not wait/],
 ];
 test.each(mistakes)("the checks would find %s", (_mistake, step, fault) => {
   expect(seeds.flatMap((seed) => walk(seed, step).faults)).toContainEqual(expect.stringMatching(fault));
 });
+
+/** A step whose claims are wrong in one way. */
+function withClaims(wrong: Partial<Extract<TaskEffect, { type: "claim" }>>): typeof stepTask {
+  return (task, event, nowMs) => {
+    const step = stepTask(task, event, nowMs);
+    return {
+      ...step,
+      effects: step.effects.map((effect) => (effect.type === "claim" ? { ...effect, ...wrong } : effect)),
+    };
+  };
+}

@@ -1,7 +1,7 @@
 import { accountIdSchema, attemptIdSchema, modelHashSchema, nodeIdSchema, taskIdSchema } from "../ids.ts";
 import { limits } from "../limits.ts";
 import { modelNameSchema } from "../model/model-card.ts";
-import type { NodeFrame } from "./node-frame.ts";
+import type { HelloFrame, NodeFrame } from "./node-frame.ts";
 import type { RouterFrame } from "./router-frame.ts";
 
 /**
@@ -13,19 +13,23 @@ export const examplePrivateKey = "MC4CAQAwBQYDK2VwBCIEIJ1hsZ3v_VpguoRK9JLsLMRESc
 const nodeId = nodeIdSchema.parse("node_47z33qx1ajh62rkbz1a08vyj4wdqqvab");
 const taskId = taskIdSchema.parse("task_7q2m5x9c4v8b1n6k3j0h4g8f2d");
 const attemptId = attemptIdSchema.parse("attempt_0z3x6c9v2b5n8m1q4w7e0r3t6y");
+const endedAttemptId = attemptIdSchema.parse("attempt_5h1k8d3s6f9g2j4m7p0r5t8w1x");
 const model = modelHashSchema.parse("b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53");
 const nonce = "3q2-7wAAECkzPUdRW2VveYONl6GrtbvFz9nj7fcBCxU";
 
 /** One example of each frame a router sends: what the docs show and the tests parse. */
 export const routerFrameExamples: { readonly [Type in RouterFrame["type"]]: Extract<RouterFrame, { type: Type }> } = {
-  challenge: { type: "challenge", protocols: [1], nonce },
+  challenge: { type: "challenge", protocols: [2], nonce },
   welcome: {
     type: "welcome",
-    protocol: 1,
+    protocol: 2,
     nodeId,
     epoch: 3,
     operator: accountIdSchema.parse("k3j9q1w5e7r2"),
     heartbeatMs: limits.heartbeatMs,
+    busyHeartbeatMs: limits.busyHeartbeatMs,
+    resumeToken: "p8wZ3k1vQm6yT0bXe4Lr9A",
+    leases: [{ attemptId, nextSeq: 12 }],
   },
   reject: {
     type: "reject",
@@ -55,6 +59,14 @@ export const routerFrameExamples: { readonly [Type in RouterFrame["type"]]: Extr
     },
   },
   cancel: { type: "cancel", attemptId },
+  resume: { type: "resume", attemptId, nextSeq: 12 },
+  acked: { type: "acked", items: [{ attemptId, nextSeq: 12 }], over: [endedAttemptId] },
+  standing: {
+    type: "standing",
+    model,
+    kind: "serving",
+    text: "This node has room and gets work: 12 of the 40 tasks of the last minute came here.",
+  },
   drain: { type: "drain", reason: "This region is about to be moved." },
   heartbeat: { type: "heartbeat" },
 };
@@ -63,7 +75,7 @@ export const routerFrameExamples: { readonly [Type in RouterFrame["type"]]: Extr
 export const nodeFrameExamples: { readonly [Type in NodeFrame["type"]]: Extract<NodeFrame, { type: Type }> } = {
   hello: {
     type: "hello",
-    protocol: 1,
+    protocol: 2,
     nodeId,
     publicKey: "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo",
     signature: "W03uSlP6r3ppPUUQnmxMjteXnmcEsMMRTwZrlSRPDO9rOs_7DsCfy08hMfSpCc7ONlkZI0unmgSo0-ZI56DbBw",
@@ -106,4 +118,10 @@ export const nodeFrameExamples: { readonly [Type in NodeFrame["type"]]: Extract<
   status: { type: "status", state: "draining", running: 2 },
   drained: { type: "drained" },
   heartbeat: { type: "heartbeat" },
+};
+
+/** What a hello says besides when it brings a process back that holds an attempt: the welcome above answers it. */
+export const resumeExample: NonNullable<HelloFrame["resume"]> = {
+  token: routerFrameExamples.welcome.resumeToken,
+  holding: [{ attemptId, firstSeq: 4, nextSeq: 15, completionTokens: 61, isOver: false, isEndSent: false }],
 };

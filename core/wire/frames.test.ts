@@ -1,9 +1,9 @@
 import { describe, expect, test } from "vitest";
 import { isHelloSigned, nodeIdOf, signHello } from "../identity/node-key.ts";
 import { limits } from "../limits.ts";
-import { examplePrivateKey, nodeFrameExamples, routerFrameExamples } from "./frame-examples.ts";
+import { examplePrivateKey, nodeFrameExamples, resumeExample, routerFrameExamples } from "./frame-examples.ts";
 import { nodeFrameSchema } from "./node-frame.ts";
-import { parseFrame } from "./parse-frame.ts";
+import { parseFrames } from "./parse-frames.ts";
 import { heartbeatText } from "./protocol.ts";
 import { routerFrameSchema } from "./router-frame.ts";
 
@@ -21,11 +21,11 @@ test.each(directions)("every frame of a %s has an example", (_side, schema, exam
 });
 
 test.each(cases)("a %s's %s is read as it was sent", (_side, _type, schema, frame) => {
-  expect(parseFrame(schema, JSON.stringify(frame))).toEqual({ ok: true, frame });
+  expect(parseFrames(schema, JSON.stringify(frame))).toEqual({ ok: true, frames: [frame] });
 });
 
 test.each(cases)("a %s's %s with a field nobody knows is refused", (_side, _type, schema, frame) => {
-  const parsed = parseFrame(schema, JSON.stringify({ ...frame, extra: 1 }));
+  const parsed = parseFrames(schema, JSON.stringify({ ...frame, extra: 1 }));
   expect(parsed).toEqual({ ok: false, problem: expect.stringContaining("extra") });
 });
 
@@ -37,24 +37,46 @@ describe("every field of every example", () => {
   );
   test.each(fields)("a %s's %s without %s is refused", (_side, _type, field, schema, frame) => {
     const rest = Object.fromEntries(Object.entries(frame).filter(([key]) => key !== field));
-    expect(parseFrame(schema, JSON.stringify(rest)).ok).toBe(false);
+    expect(parseFrames(schema, JSON.stringify(rest)).ok).toBe(false);
   });
 
   test.each(fields)("a %s's %s whose %s is of another type is refused", (_side, _type, field, schema, frame) => {
     for (const wrong of [null, true, [[]]]) {
-      expect(parseFrame(schema, JSON.stringify({ ...frame, [field]: wrong })).ok).toBe(false);
+      expect(parseFrames(schema, JSON.stringify({ ...frame, [field]: wrong })).ok).toBe(false);
     }
   });
 });
 
+describe("a message of several frames", () => {
+  test("is read in order, as it was sent", () => {
+    const frames = [nodeFrameExamples.ack, nodeFrameExamples.delta, nodeFrameExamples.commit, nodeFrameExamples.pull];
+    expect(parseFrames(nodeFrameSchema, JSON.stringify(frames))).toEqual({ ok: true, frames });
+  });
+
+  test("has at most 4,096 of them", () => {
+    const { drained } = nodeFrameExamples;
+    const fits = Array.from({ length: limits.framesPerMessage }, () => drained);
+    expect(parseFrames(nodeFrameSchema, JSON.stringify(fits))).toEqual({ ok: true, frames: fits });
+    expect(parseFrames(nodeFrameSchema, JSON.stringify([...fits, drained])).ok).toBe(false);
+  });
+
+  test("is refused whole where one of them is bad", () => {
+    expect(parseFrames(nodeFrameSchema, JSON.stringify([nodeFrameExamples.drained, { type: "gossip" }])).ok).toBe(
+      false,
+    );
+  });
+});
+
 test("a frame of the other side is refused", () => {
-  expect(parseFrame(routerFrameSchema, JSON.stringify(nodeFrameExamples.hello)).ok).toBe(false);
-  expect(parseFrame(nodeFrameSchema, JSON.stringify(routerFrameExamples.task)).ok).toBe(false);
+  expect(parseFrames(routerFrameSchema, JSON.stringify(nodeFrameExamples.hello)).ok).toBe(false);
+  expect(parseFrames(nodeFrameSchema, JSON.stringify(routerFrameExamples.task)).ok).toBe(false);
 });
 
 const { hello, pull, ack, delta, commit, fail } = nodeFrameExamples;
 const [item] = delta.items;
-const { task, challenge } = routerFrameExamples;
+const [heldExample] = resumeExample.holding;
+const { task, challenge, welcome, acked, standing } = routerFrameExamples;
+const [leaseExample] = welcome.leases;
 const [card] = hello.models;
 const many = <Item>(count: number, value: Item) => Array.from({ length: count }, () => value);
 
@@ -72,6 +94,24 @@ test.each<[bound: string, side: "node" | "router", fits: object, past: object]>(
   ["a public key has 43 characters", "node", hello, { ...hello, publicKey: "A".repeat(44) }],
   ["a public key is base64url", "node", hello, { ...hello, publicKey: "+".repeat(43) }],
   ["a signature has 86 characters", "node", hello, { ...hello, signature: "A".repeat(85) }],
+  [
+    "a hello may bring back what its process holds",
+    "node",
+    { ...hello, resume: resumeExample },
+    { ...hello, resume: { token: resumeExample.token } },
+  ],
+  [
+    "a hello names at most 4,096 attempts",
+    "node",
+    { ...hello, resume: { ...resumeExample, holding: many(limits.heldAttempts, heldExample) } },
+    { ...hello, resume: { ...resumeExample, holding: many(limits.heldAttempts + 1, heldExample) } },
+  ],
+  [
+    "a held attempt has no unknown field",
+    "node",
+    { ...hello, resume: resumeExample },
+    { ...hello, resume: { ...resumeExample, holding: [{ ...heldExample, mood: "good" }] } },
+  ],
   ["credits are not negative", "node", { ...pull, creditsTotal: 0 }, { ...pull, creditsTotal: -1 }],
   ["credits are whole", "node", pull, { ...pull, creditsTotal: 1.5 }],
   ["a model is a file's hash", "node", pull, { ...pull, model: "smollm2-135m-instruct" }],
@@ -116,6 +156,44 @@ test.each<[bound: string, side: "node" | "router", fits: object, past: object]>(
     { ...fail, reason: { code: "engine_error", message: "x".repeat(500) } },
     { ...fail, reason: { code: "engine_error", message: "x".repeat(501) } },
   ],
+  [
+    "a node may have lost the pieces that are asked for",
+    "node",
+    { ...fail, reason: { code: "lost_pieces" } },
+    { ...fail, reason: { code: "lost_pieces", nextSeq: 1 } },
+  ],
+  ["a resume token has 22 characters", "router", welcome, { ...welcome, resumeToken: welcome.resumeToken.slice(1) }],
+  [
+    "a welcome names a lease's next piece, or null",
+    "router",
+    { ...welcome, leases: [{ ...leaseExample, nextSeq: null }] },
+    { ...welcome, leases: [{ ...leaseExample, nextSeq: -1 }] },
+  ],
+  [
+    "a welcome names at most 4,096 leases",
+    "router",
+    { ...welcome, leases: many(limits.heldAttempts, leaseExample) },
+    { ...welcome, leases: many(limits.heldAttempts + 1, leaseExample) },
+  ],
+  [
+    "acks are of at most 4,096 attempts",
+    "router",
+    { ...acked, items: many(limits.heldAttempts, acked.items[0]) },
+    { ...acked, items: many(limits.heldAttempts + 1, acked.items[0]) },
+  ],
+  [
+    "a standing has 500 characters",
+    "router",
+    { ...standing, text: "x".repeat(500) },
+    { ...standing, text: "x".repeat(501) },
+  ],
+  [
+    "a task goes on after tokens of others",
+    "router",
+    { ...task, continues: many(limits.continuedTokens, 7) },
+    { ...task, continues: many(limits.continuedTokens + 1, 7) },
+  ],
+  ["a token id is whole", "router", { ...task, continues: [0] }, { ...task, continues: [0.5] }],
   ["a nonce has 43 characters", "router", challenge, { ...challenge, nonce: "a" }],
   ["a challenge offers a protocol", "router", challenge, { ...challenge, protocols: [] }],
   ["a prompt has a message", "router", task, { ...task, input: { ...task.input, messages: [] } }],
@@ -134,28 +212,30 @@ test.each<[bound: string, side: "node" | "router", fits: object, past: object]>(
   ],
 ])("%s", (_bound, side, fits, past) => {
   const schema = side === "node" ? nodeFrameSchema : routerFrameSchema;
-  expect(parseFrame(schema, JSON.stringify(fits))).toMatchObject({ ok: true });
-  expect(parseFrame(schema, JSON.stringify(past))).toMatchObject({ ok: false });
+  expect(parseFrames(schema, JSON.stringify(fits))).toMatchObject({ ok: true });
+  expect(parseFrames(schema, JSON.stringify(past))).toMatchObject({ ok: false });
 });
 
 describe("what is wrong with a message", () => {
   test.each<[what: string, message: string | ArrayBuffer, problem: string]>([
     ["bytes", new ArrayBuffer(3), "frames are text, not binary"],
-    ["no JSON", "{", "the frame is not JSON"],
-    ["nothing", "", "the frame is not JSON"],
+    ["no JSON", "{", "the message is not JSON"],
+    ["nothing", "", "the message is not JSON"],
     ["a number", "7", "frame: "],
     ["null", "null", "frame: "],
-    ["a list", "[]", "frame: "],
+    ["a list of nothing", "[]", "the message has 0 frames and may have 1 to 4096"],
+    ["a list in a list", "[[]]", "frame: "],
+    ["a list with one bad frame", JSON.stringify([pull, { ...pull, creditsTotal: -1 }]), "creditsTotal: "],
     ["an unknown type", '{"type":"gossip"}', "type: "],
     ["a wrong field", JSON.stringify({ ...pull, creditsTotal: "4" }), "creditsTotal: "],
     ["a wrong field deep inside", JSON.stringify({ ...delta, items: [{ ...item, seq: "0" }] }), "items.0.seq: "],
   ])("is told in a sentence: %s", (_what, message, problem) => {
-    expect(parseFrame(nodeFrameSchema, message)).toEqual({ ok: false, problem: expect.stringContaining(problem) });
+    expect(parseFrames(nodeFrameSchema, message)).toEqual({ ok: false, problem: expect.stringContaining(problem) });
   });
 
   test("is not the message's own words: a prompt stays out of the logs", () => {
     const secret = "my secret prompt";
-    const parsed = parseFrame(
+    const parsed = parseFrames(
       routerFrameSchema,
       JSON.stringify({ ...task, input: { kind: "chat", messages: secret } }),
     );
@@ -164,10 +244,10 @@ describe("what is wrong with a message", () => {
 
   test("over the bound is refused unread", () => {
     const text = JSON.stringify(nodeFrameExamples.drained);
-    expect(parseFrame(nodeFrameSchema, text.padEnd(limits.frameBytes)).ok).toBe(true);
-    expect(parseFrame(nodeFrameSchema, text.padEnd(limits.frameBytes + 1))).toEqual({
+    expect(parseFrames(nodeFrameSchema, text.padEnd(limits.frameBytes)).ok).toBe(true);
+    expect(parseFrames(nodeFrameSchema, text.padEnd(limits.frameBytes + 1))).toEqual({
       ok: false,
-      problem: `the frame has ${limits.frameBytes + 1} characters and the limit is ${limits.frameBytes}`,
+      problem: `the message has ${limits.frameBytes + 1} characters and the limit is ${limits.frameBytes}`,
     });
   });
 });
@@ -183,6 +263,6 @@ test("the example of a hello answers the example of a challenge: it is truly sig
 test("a heartbeat has one spelling in both directions", () => {
   expect(JSON.stringify(nodeFrameExamples.heartbeat)).toBe(heartbeatText);
   expect(JSON.stringify(routerFrameExamples.heartbeat)).toBe(heartbeatText);
-  expect(parseFrame(nodeFrameSchema, heartbeatText).ok).toBe(true);
-  expect(parseFrame(routerFrameSchema, heartbeatText).ok).toBe(true);
+  expect(parseFrames(nodeFrameSchema, heartbeatText).ok).toBe(true);
+  expect(parseFrames(routerFrameSchema, heartbeatText).ok).toBe(true);
 });

@@ -21,6 +21,21 @@ export const hardwareSchema = z.strictObject({
 });
 export type Hardware = z.infer<typeof hardwareSchema>;
 
+/** An attempt that outlived its socket, as the node holds it. */
+export const heldAttemptSchema = z.strictObject({
+  attemptId: attemptIdSchema,
+  /** The oldest piece it can send again, and the number of pieces made so far. */
+  firstSeq: z.int().nonnegative(),
+  nextSeq: z.int().nonnegative(),
+  /** Tokens in all pieces made so far. */
+  completionTokens: z.int().nonnegative(),
+  /** True once its commit or fail is made. */
+  isOver: z.boolean(),
+  /** True where that end went out while there was a socket: the router may have it, and its reader too. */
+  isEndSent: z.boolean(),
+});
+export type HeldAttempt = z.infer<typeof heldAttemptSchema>;
+
 /** Who the node is and what it holds; answers `challenge`. */
 export const helloFrameSchema = z.strictObject({
   type: z.literal("hello"),
@@ -39,6 +54,10 @@ export const helloFrameSchema = z.strictObject({
   engine: z.string().max(100),
   hardware: hardwareSchema,
   models: z.array(modelCardSchema).min(1).max(limits.modelsPerNode),
+  /** From the same process as an earlier socket: that one's token, and what runs or is kept for it. */
+  resume: z
+    .strictObject({ token: z.string().max(64), holding: z.array(heldAttemptSchema).max(limits.heldAttempts) })
+    .optional(),
 });
 export type HelloFrame = z.infer<typeof helloFrameSchema>;
 
@@ -104,6 +123,8 @@ export const failReasonSchema = z.discriminatedUnion("code", [
   z.strictObject({ code: z.literal("unknown_model") }),
   z.strictObject({ code: z.literal("no_slot") }),
   z.strictObject({ code: z.literal("engine_error"), message: z.string().max(500) }),
+  /** A `resume` asked for pieces that are no longer kept. */
+  z.strictObject({ code: z.literal("lost_pieces") }),
 ]);
 export type FailReason = z.infer<typeof failReasonSchema>;
 

@@ -7,6 +7,7 @@ import { taskStates } from "../../core/task/task-moves.ts";
 import { connect, type Database } from "../../db/connection.ts";
 import { mergeEntries } from "../../db/merge-entries.ts";
 import { migrate } from "../../db/migrate.ts";
+import { abandonedAfterMs, closeAbandonedTasks } from "../../db/queries/close-abandoned-tasks.ts";
 import { listInvites } from "../../db/queries/list-invites.ts";
 import { listKeys } from "../../db/queries/list-keys.ts";
 import { usageOfAccount } from "../../db/queries/usage-of-account.ts";
@@ -305,4 +306,24 @@ test("an account's usage counts its own tasks since the given time", async () =>
     promptTokens: 0,
     completionTokens: 0,
   });
+});
+
+test("a task that nobody has told of for half an hour since its attempt failed is ended, and no other", async () => {
+  const nowMs = startMs + 10 * abandonedAfterMs;
+  await record(database, [
+    task("left", { state: "queued", endedAtMs: nowMs - abandonedAfterMs - 1 }),
+    task("fresh", { state: "queued", endedAtMs: nowMs - abandonedAfterMs + 1 }),
+    task("done", { state: "completed", endedAtMs: startMs }),
+  ]);
+  expect(await closeAbandonedTasks(database, nowMs)).toBe(1);
+  expect(await closeAbandonedTasks(database, nowMs)).toBe(0);
+  const states = async () =>
+    Object.fromEntries((await database.select().from(tasks)).map((row) => [row.taskId, [row.state, row.errorCode]]));
+  expect(await states()).toEqual({
+    task_left0000: ["failed", "stream_broken"],
+    task_fresh0000: ["queued", null],
+    task_done0000: ["completed", null],
+  });
+  await record(database, [task("left", { state: "completed", endedAtMs: nowMs })]);
+  expect((await states()).task_left0000).toEqual(["completed", null]);
 });

@@ -25,6 +25,7 @@ function served(id: string, fields: Partial<Omit<ServedModel, "card" | "id">> & 
     slots: 4,
     freeSlots: 3,
     waiting: 7,
+    shards: 1,
     atMs: 0,
     firstSeenAtMs: 0,
     ...counts,

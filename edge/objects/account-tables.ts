@@ -1,5 +1,5 @@
 import type { Migration } from "./migrate.ts";
-import { outboxTable } from "./outbox.ts";
+import { outboxLeases, outboxTable } from "./outbox.ts";
 
 /** Tables of an AccountObject. Append only. */
 export const accountMigrations: readonly Migration[] = [
@@ -32,4 +32,5 @@ export const accountMigrations: readonly Migration[] = [
       )`,
   },
   outboxTable(2),
+  outboxLeases(3),
 ];

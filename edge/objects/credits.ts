@@ -43,6 +43,12 @@ export class Credits {
       : { free: entry.granted - entry.sent, taken: entry.unconfirmed.splice(0) };
   }
 
+  /** Tasks of a model that the node would take now. */
+  free(model: ModelHash): number {
+    const entry = this.#models.get(model);
+    return entry === undefined ? 0 : entry.granted - entry.sent;
+  }
+
   /** What must survive the object's sleep: 2 numbers a model. */
   totals(): CreditTotals {
     return [...this.#models.values()].map(({ granted, sent }) => [granted, sent]);

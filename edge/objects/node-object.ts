@@ -2,32 +2,27 @@ import { DurableObject } from "cloudflare:workers";
 import { toBase64Url } from "../../core/identity/node-key.ts";
 import { type AccountId, type AttemptId, nodeIdSchema } from "../../core/ids.ts";
 import { limits } from "../../core/limits.ts";
+import { isAside, noteLoss, steady } from "../../core/node/flaps.ts";
 import { Refusal } from "../../core/refusal.ts";
 import { type HelloFrame, type NodeFrame, nodeFrameSchema } from "../../core/wire/node-frame.ts";
-import { parseFrame } from "../../core/wire/parse-frame.ts";
+import { parseFrames } from "../../core/wire/parse-frames.ts";
 import { closeCodes, heartbeatText, protocolVersions } from "../../core/wire/protocol.ts";
 import type { Env } from "../env.ts";
 import { admitNode } from "./admit-node.ts";
 import { Alarm } from "./alarm.ts";
 import { Credits } from "./credits.ts";
-import { Lease } from "./lease.ts";
+import { FlushTimer } from "./flush-timer.ts";
 import { isMigrated, migrate } from "./migrate.ts";
-import {
-  type ChallengedState,
-  close,
-  findOpen,
-  type OpenSocket,
-  type OpenState,
-  send,
-  setState,
-  stateOf,
-} from "./node-socket.ts";
+import { describeNode, type NodeDescription } from "./node-description.ts";
+import { NodeLeases } from "./node-leases.ts";
+import { type ChallengedState, close, OpenSocket, type OpenState, send, setState, stateOf } from "./node-socket.ts";
 import { nodeMigrations } from "./node-tables.ts";
 import { Outbox } from "./outbox.ts";
-import { claimConfirmMs, type Offering, PoolOffers } from "./pool-offers.ts";
-import type { RunRequest, RunResult } from "./run.ts";
+import { type Offering, PoolOffers } from "./pool-offers.ts";
+import type { AttachRequest, AttachResult, RunRequest, RunResult } from "./run.ts";
 import { recordSender } from "./send-record.ts";
-import { readNode, type StoredNode, writeNode } from "./stored-node.ts";
+import { StandingTeller } from "./standing-teller.ts";
+import { readNode, type StoredNode, writeFlaps, writeNode } from "./stored-node.ts";
 
 const checkEveryMs = 30_000;
 
@@ -37,22 +32,29 @@ const checkEveryMs = 30_000;
  */
 export class NodeObject extends DurableObject<Env> {
   readonly #outbox = new Outbox(this.ctx.storage.sql, recordSender(this.env));
+  readonly #flush = new FlushTimer(this.#outbox, (promise) => this.ctx.waitUntil(promise));
   readonly #alarm = new Alarm(this.ctx.storage, [
     (nowMs) => this.#outbox.flush(nowMs),
     (nowMs) => this.#checkSocket(nowMs),
   ]);
-  readonly #leases = new Map<AttemptId, Lease>();
-  /** Both are read from storage and the socket when the object wakes. */
+  /** These are read from storage and the socket when the object wakes. */
+  #leases: NodeLeases | undefined;
   #credits: Credits | undefined;
   #stored: StoredNode | undefined;
+  #open: OpenSocket | undefined;
   #toldPoolsAtMs = 0;
+  readonly #standings = new StandingTeller((frame) => this.#socket()?.send([frame]));
   readonly #pools = new PoolOffers({
     env: this.env,
     waitUntil: (promise) => this.ctx.waitUntil(promise),
     offering: () => this.#offering(),
+    onStanding: (model, standing) => this.#standings.tell(model, standing),
   });
   /** Timers of sockets whose hello is due. An object with a timer does not sleep. */
   readonly #patience = new WeakMap<WebSocket, ReturnType<typeof setTimeout>>();
+  #lastLoss: NodeDescription["lastLoss"] = null;
+  /** Ends the stay in the pools of a node whose socket broke and that did not come back. */
+  #away: ReturnType<typeof setTimeout> | undefined;
 
   constructor(ctx: DurableObjectState, env: Env) {
     super(ctx, env);
@@ -79,31 +81,27 @@ export class NodeObject extends DurableObject<Env> {
   /** Runs a task on this node. Returns once the node has acked or refused it, or is given up. */
   async run(request: RunRequest): Promise<RunResult> {
     const open = this.#socket();
-    const node = this.#node();
-    if (open === undefined || node === undefined) {
+    const leases = this.#book();
+    if (open === undefined || leases === undefined) {
       // A pool that sends work here has missed that the node is gone.
       this.#leavePools();
       return { kind: "offline" };
     }
-    if (open.state.isDraining || !this.#take(open, request)) {
+    if (open.state.isDraining || !this.#creditsOf(open).take(request.model, request.attemptId)) {
       this.#pools.tellWithin(0);
       return { kind: "full" };
     }
-    const lease = new Lease({
+    open.noteCredits();
+    this.#pools.taken(request.model);
+    return leases.run(
       request,
-      nodeId: node.nodeId,
-      dimensions: node.models.find((card) => card.fileSha256 === request.model)?.dimensions,
-      nowMs: Date.now(),
-      onEnd: (ended) => this.#ended(ended),
-      onUnread: (unread) => this.cancel(unread.request.attemptId),
-    });
-    this.#leases.set(request.attemptId, lease);
-    const { taskId, attemptId, model, input } = request;
-    send(open.socket, { type: "task", taskId, attemptId, model, input });
-    this.#pools.tellWithin(claimConfirmMs);
-    const start = await lease.started;
-    if (start.kind !== "acked") return start;
-    return { kind: "accepted", promptTokens: start.promptTokens, events: lease.events };
+      this.#node()?.models.find((card) => card.fileSha256 === request.model),
+    );
+  }
+
+  /** Tells the rest of an attempt to a Worker whose telling broke. */
+  async attach(request: AttachRequest): Promise<AttachResult> {
+    return (await this.#book()?.attach(request)) ?? { kind: "unknown" };
   }
 
   /**
@@ -111,46 +109,74 @@ export class NodeObject extends DurableObject<Env> {
    * over, so that its record is somebody else's.
    */
   cancel(attemptId: AttemptId): boolean {
-    const lease = this.#leases.get(attemptId);
-    if (lease === undefined || lease.isOver) return false;
-    if (lease.isCancelled) return true;
-    lease.cancel(Date.now());
+    return this.#book()?.cancel(attemptId) ?? false;
+  }
+
+  /** A pool that was reset asks what room there is. */
+  async offerNow(): Promise<void> {
+    if (this.#offering() === undefined) this.#leavePools();
+    else await this.#pools.tell();
+  }
+
+  /** This node for its operator; `undefined` where none ever joined by this id. */
+  async describe(): Promise<NodeDescription | undefined> {
+    const node = this.#node();
+    if (node === undefined) return undefined;
     const open = this.#socket();
-    if (open !== undefined) send(open.socket, { type: "cancel", attemptId });
-    return true;
+    return describeNode(node, {
+      open,
+      credits: open === undefined ? undefined : this.#creditsOf(open),
+      running: this.#book()?.size ?? 0,
+      lastLoss: this.#lastLoss,
+      isAway: this.#away !== undefined,
+      standingOf: (model) => this.#pools.standing(node.nodeId, model),
+    });
+  }
+
+  /** What this node's leases were told of late, for `npm run replay`; empty where none ever joined. */
+  exportTrace(): string {
+    return this.#book()?.exportTrace() ?? "";
   }
 
   override async webSocketMessage(socket: WebSocket, message: string | ArrayBuffer): Promise<void> {
+    const open = this.#socket();
+    if (open !== undefined && open.socket === socket) {
+      open.heardAtMs = Date.now();
+      const parsed = parseFrames(nodeFrameSchema, message);
+      if (!parsed.ok) this.#reject(socket, new Refusal({ code: "invalid_frame", message: parsed.problem }));
+      else this.#handle(open, parsed.frames);
+      return;
+    }
     const state = stateOf(socket);
-    if (state.phase === "closed") return;
-    const parsed = parseFrame(nodeFrameSchema, message);
+    // What an older socket still brings is fenced: its node speaks by the newer one.
+    if (state.phase === "closed" || state.phase === "open") return;
+    const parsed = parseFrames(nodeFrameSchema, message);
+    const hello = parsed.ok && parsed.frames.length === 1 ? parsed.frames[0] : undefined;
     if (!parsed.ok) this.#reject(socket, new Refusal({ code: "invalid_frame", message: parsed.problem }));
-    else if (state.phase === "open") this.#handle(socket, state, parsed.frame);
-    else if (state.phase === "challenged" && parsed.frame.type === "hello") {
-      await this.#welcome(socket, state, parsed.frame);
-    } else this.#reject(socket, new Refusal({ code: "invalid_frame", message: "The first frame is one hello." }));
+    else if (state.phase === "challenged" && hello?.type === "hello") await this.#welcome(socket, state, hello);
+    else this.#reject(socket, new Refusal({ code: "invalid_frame", message: "The first frame is one hello." }));
   }
 
   override async webSocketClose(socket: WebSocket, code: number): Promise<void> {
-    this.#gone(socket, `the socket closed with ${code}`);
+    this.#gone(socket, { reason: `the socket closed with ${code}`, isAnnounced: code === closeCodes.finished });
     // Our own close frame ends the handshake (RFC 6455 §5.5.1): a node that waits for it would otherwise wait in vain.
     if (socket.readyState !== WebSocket.CLOSED) socket.close(code === 1005 || code === 1006 ? 1000 : code, "");
   }
 
   override async webSocketError(socket: WebSocket): Promise<void> {
-    this.#gone(socket, "the socket broke");
+    this.#gone(socket, { reason: "the socket broke", isAnnounced: false });
   }
 
   override async alarm(): Promise<void> {
-    if (isMigrated(this.ctx.storage)) await this.#alarm.ring(Date.now());
+    if (!isMigrated(this.ctx.storage)) return;
+    await this.#alarm.ring(Date.now());
   }
 
   async #welcome(socket: WebSocket, challenge: ChallengedState, hello: HelloFrame): Promise<void> {
     setState(socket, { phase: "checking" });
-    const known = this.#node();
     let operator: AccountId;
     try {
-      operator = await admitNode(this.env, { hello, challenge, registeredTo: known?.accountId });
+      operator = await admitNode(this.env, { hello, challenge, registeredTo: this.#node()?.accountId });
     } catch (error) {
       if (error instanceof Refusal) {
         this.#reject(socket, error);
@@ -166,138 +192,147 @@ export class NodeObject extends DurableObject<Env> {
     // Read again: another socket of this node may have come in while this one was checked.
     const before = this.#node();
     const epoch = (before?.epoch ?? 0) + 1;
-    for (const older of this.ctx.getWebSockets()) {
-      if (older !== socket && stateOf(older).phase === "open") this.#supersede(older);
-    }
+    const isResumed = before !== undefined && hello.resume?.token === before.resumeToken;
+    const older = this.#socket();
+    if (older !== undefined) this.#supersede(older, { isResumed });
     const dropped = before?.models.filter((old) => !hello.models.some((card) => card.fileSha256 === old.fileSha256));
     const { nodeId, publicKey, name, software, models } = hello;
     const registeredAtMs = before?.registeredAtMs ?? nowMs;
-    writeNode(this.ctx.storage, { nodeId, accountId: operator, publicKey, epoch, registeredAtMs, models });
+    const resumeToken = isResumed ? before.resumeToken : toBase64Url(crypto.getRandomValues(new Uint8Array(16)));
+    // A socket that its node gave up before anybody here noticed is one lost, too.
+    const isLoss = older !== undefined && isResumed;
+    const flaps = isLoss ? noteLoss(before.flaps, nowMs) : (before?.flaps ?? steady);
+    const node = { nodeId, accountId: operator, publicKey, epoch, registeredAtMs, models, resumeToken, flaps };
+    writeNode(this.ctx.storage, node);
+    this.#standings.forget();
     this.#stored = undefined;
     this.#credits = undefined;
     clearTimeout(this.#patience.get(socket) ?? null);
-    setState(socket, { phase: "open", epoch, heardAtMs: nowMs, isDraining: false, credits: [] });
-    send(socket, {
-      type: "welcome",
-      protocol: hello.protocol,
-      nodeId,
-      epoch,
-      operator,
-      heartbeatMs: limits.heartbeatMs,
-    });
+    clearTimeout(this.#away ?? null);
+    this.#away = undefined;
+    const state: OpenState = { phase: "open", epoch, heardAtMs: nowMs, isDraining: false, credits: [] };
+    setState(socket, state);
+    this.#open = new OpenSocket(socket, state, this.ctx);
+    const welcomed = this.#book()?.welcome(isResumed ? (hello.resume?.holding ?? []) : [], nowMs);
+    this.#open.send([
+      {
+        type: "welcome",
+        protocol: hello.protocol,
+        nodeId,
+        epoch,
+        operator,
+        heartbeatMs: limits.heartbeatMs,
+        busyHeartbeatMs: limits.busyHeartbeatMs,
+        resumeToken,
+        leases: welcomed?.leases ?? [],
+      },
+    ]);
+    welcomed?.perform();
     this.#pools.leave(nodeId, dropped ?? []);
     const seen = { nodeId, accountId: operator, name, publicKey, software, models, registeredAtMs, seenAtMs: nowMs };
     const flushAtMs = this.#outbox.add([{ kind: "node", ...seen }], nowMs);
     await this.#alarm.ringBy(Math.min(flushAtMs, nowMs + checkEveryMs));
   }
 
-  #handle(socket: WebSocket, state: OpenState, frame: NodeFrame): void {
-    const nowMs = Date.now();
+  #handle(open: OpenSocket, frames: readonly NodeFrame[]): void {
+    const leases = this.#book();
+    if (leases === undefined) throw new Error("a node without leases has an open socket");
+    leases.during(() => {
+      for (const frame of frames) this.#handleOne(open, leases, frame);
+    });
+  }
+
+  #handleOne(open: OpenSocket, leases: NodeLeases, frame: NodeFrame): void {
     switch (frame.type) {
-      case "pull": {
-        const credits = this.#creditsOf(state);
-        credits.grant(frame.model, frame.creditsTotal);
-        setState(socket, { ...state, heardAtMs: nowMs, credits: credits.totals() });
-        this.#pools.tellWithin(0);
+      case "pull":
+        this.#creditsOf(open).grant(frame.model, frame.creditsTotal);
+        open.noteCredits();
+        this.#pools.granted(frame.model);
         break;
-      }
       case "ack":
-        this.#tell(socket, frame.attemptId, (lease) => lease.ack(frame.promptTokens, nowMs));
-        break;
       case "delta":
-        for (const item of frame.items) this.#tell(socket, item.attemptId, (lease) => lease.delta(item, nowMs));
-        break;
       case "commit":
-        this.#tell(socket, frame.attemptId, (lease) => lease.commit(frame, nowMs));
-        break;
       case "fail":
-        this.#leases.get(frame.attemptId)?.fail(frame.reason, nowMs);
+        leases.take(frame);
         break;
       case "status":
-        setState(socket, { ...state, heardAtMs: nowMs, isDraining: frame.state === "draining" });
+        open.setDraining(frame.state === "draining");
         if (frame.state === "draining") this.#leavePools();
         break;
       case "drained":
-        this.#gone(socket, "the node drained");
-        close(socket, closeCodes.finished, "drained");
+        this.#gone(open.socket, { reason: "the node drained", isAnnounced: true });
+        close(open.socket, closeCodes.finished, "drained");
         break;
       case "heartbeat":
-        send(socket, { type: "heartbeat" });
+        open.send([{ type: "heartbeat" }]);
         break;
       case "hello":
-        this.#reject(socket, new Refusal({ code: "invalid_frame", message: "A hello comes once." }));
+        this.#reject(open.socket, new Refusal({ code: "invalid_frame", message: "A hello comes once." }));
     }
-  }
-
-  /** Hands a frame to its lease. A lease that is over has late frames, which mean nothing; a wrong one ends it. */
-  #tell(socket: WebSocket, attemptId: AttemptId, act: (lease: Lease) => string | undefined): void {
-    const lease = this.#leases.get(attemptId);
-    if (lease === undefined || lease.isOver) return;
-    const problem = act(lease);
-    if (problem === undefined) return;
-    console.warn("node: a frame broke the protocol", { attemptId, problem });
-    send(socket, { type: "cancel", attemptId });
-    lease.end("refuse", `protocol: ${problem}`.slice(0, 200), Date.now());
-  }
-
-  #ended(lease: Lease): void {
-    const nowMs = Date.now();
-    const { attemptId } = lease.request;
-    this.#leases.delete(attemptId);
-    // A node that hung may wake: what it was given up for is another's now.
-    if (lease.attempt.state === "timed_out") {
-      const open = this.#socket();
-      if (open !== undefined) send(open.socket, { type: "cancel", attemptId });
-    }
-    this.ctx.waitUntil(this.#alarm.ringBy(this.#outbox.add([lease.record(nowMs)], nowMs)));
   }
 
   #reject(socket: WebSocket, refusal: Refusal): void {
     send(socket, { type: "reject", code: refusal.code, message: refusal.message.slice(0, 1_000) });
-    this.#gone(socket, refusal.code);
+    this.#gone(socket, { reason: refusal.code, isAnnounced: false });
     close(socket, refusal.code === "invalid_frame" ? closeCodes.badFrame : closeCodes.rejected, refusal.code);
   }
 
-  #supersede(socket: WebSocket): void {
-    send(socket, {
-      type: "reject",
-      code: "superseded",
-      message: "Another process opened a socket with this node's key.",
-    });
-    setState(socket, { phase: "closed" });
-    this.#endLeases("another socket of this node took over");
-    close(socket, closeCodes.superseded, "superseded");
+  /** Another socket of this node is here: of the same process, whose old one broke unseen, or of another one. */
+  #supersede(older: OpenSocket, { isResumed }: { isResumed: boolean }): void {
+    if (!isResumed) {
+      const message = "Another process opened a socket with this node's key.";
+      older.send([{ type: "reject", code: "superseded", message }]);
+    }
+    setState(older.socket, { phase: "closed" });
+    this.#open = undefined;
+    close(older.socket, closeCodes.superseded, "superseded");
   }
 
-  /** The socket is no more: what it carried is lost, and its pools know. An older socket's end means nothing. */
-  #gone(socket: WebSocket, reason: string): void {
-    const wasOpen = stateOf(socket).phase === "open";
+  /** The socket is no more; its attempts may outlive it. An older socket's end means nothing. */
+  #gone(socket: WebSocket, { reason, isAnnounced }: { reason: string; isAnnounced: boolean }): void {
+    const isPresent = this.#socket()?.socket === socket;
     clearTimeout(this.#patience.get(socket) ?? null);
     setState(socket, { phase: "closed" });
-    if (!wasOpen || this.#socket() !== undefined) return;
-    this.#endLeases(reason);
-    this.#leavePools();
-  }
-
-  #endLeases(reason: string): void {
-    for (const lease of [...this.#leases.values()]) lease.end("socketGone", reason, Date.now());
+    if (!isPresent) return;
+    this.#open = undefined;
+    const nowMs = Date.now();
+    this.#lastLoss = { atMs: nowMs, reason };
+    this.#book()?.socketLost(nowMs, reason);
+    if (isAnnounced) {
+      this.#leavePools();
+      return;
+    }
+    const node = this.#node();
+    if (node === undefined) return;
+    const flaps = noteLoss(node.flaps, nowMs);
+    if (isAside(flaps, nowMs)) console.warn("node: put aside, its socket breaks too often", { nodeId: node.nodeId });
+    this.#stored = { ...node, flaps };
+    writeFlaps(this.ctx.storage, flaps);
+    // A node that is back in a moment finds its place, and who waits for it is not sent away.
+    this.#pools.away(node.nodeId, node.models, flaps);
+    this.#away = setTimeout(() => {
+      this.#away = undefined;
+      if (this.#socket() === undefined) this.#leavePools();
+    }, limits.awayMs);
   }
 
   /** The node's present socket. */
   #socket(): OpenSocket | undefined {
-    return findOpen(this.ctx.getWebSockets());
+    if (this.#open !== undefined) return this.#open;
+    for (const socket of this.ctx.getWebSockets()) {
+      const state = stateOf(socket);
+      if (state.phase === "open") this.#open = new OpenSocket(socket, state, this.ctx);
+    }
+    return this.#open;
   }
 
-  #take({ socket, state }: OpenSocket, { model, attemptId }: RunRequest): boolean {
-    const credits = this.#creditsOf(state);
-    if (!credits.take(model, attemptId)) return false;
-    setState(socket, { ...state, credits: credits.totals() });
-    return true;
-  }
-
-  #creditsOf(state: OpenState): Credits {
-    const models = this.#node()?.models.map((card) => card.fileSha256) ?? [];
-    this.#credits ??= new Credits(models, state.credits);
+  #creditsOf(open: OpenSocket): Credits {
+    if (this.#credits === undefined) {
+      const models = this.#node()?.models.map((card) => card.fileSha256) ?? [];
+      const credits = new Credits(models, open.state.credits);
+      this.#credits = credits;
+      open.totals = () => credits.totals();
+    }
     return this.#credits;
   }
 
@@ -306,11 +341,35 @@ export class NodeObject extends DurableObject<Env> {
     return this.#stored;
   }
 
+  /** What this node works on; read from storage after a reset. */
+  #book(): NodeLeases | undefined {
+    const node = this.#node();
+    if (node === undefined) return undefined;
+    this.#leases ??= new NodeLeases({
+      nodeId: node.nodeId,
+      outbox: this.#outbox,
+      socket: () => this.#socket(),
+      onSilent: () => {
+        const silent = this.#socket();
+        if (silent === undefined) return;
+        this.#gone(silent.socket, { reason: "the node gave no sign", isAnnounced: false });
+        close(silent.socket, closeCodes.idle, "no sign of life");
+      },
+      onFirstToken: (model, firstTokenMs) => this.#pools.noteFirstToken(model, firstTokenMs),
+      onRecorded: (flushAtMs) => {
+        this.#flush.flushBy(flushAtMs);
+        this.ctx.waitUntil(this.#alarm.ringBy(Date.now() + checkEveryMs));
+      },
+    });
+    return this.#leases;
+  }
+
   #offering(): Offering | undefined {
     const node = this.#node();
     const open = this.#socket();
     if (node === undefined || open === undefined || open.state.isDraining) return undefined;
-    return { nodeId: node.nodeId, models: node.models, credits: this.#creditsOf(open.state) };
+    const { nodeId, models, flaps } = node;
+    return { nodeId, models, credits: this.#creditsOf(open), asideUntilMs: flaps.asideUntilMs };
   }
 
   #leavePools(): void {
@@ -321,9 +380,10 @@ export class NodeObject extends DurableObject<Env> {
   /** Ends a socket that nothing was heard of for too long, and keeps the pools' view of a living one fresh. */
   async #checkSocket(nowMs: number): Promise<number | undefined> {
     const open = this.#socket();
-    if (open === undefined) return undefined;
-    const beatAtMs = this.ctx.getWebSocketAutoResponseTimestamp(open.socket)?.getTime() ?? 0;
-    if (nowMs - Math.max(beatAtMs, open.state.heardAtMs) > limits.idleSocketMs) {
+    // What a reset has left open is brought back here, and settles within the grace.
+    const leases = this.#book();
+    if (open === undefined) return (leases?.size ?? 0) > 0 ? nowMs + checkEveryMs : undefined;
+    if (nowMs - open.signAtMs() > limits.idleSocketMs) {
       this.#reject(open.socket, new Refusal({ code: "idle", message: "No heartbeat for too long." }));
       return undefined;
     }

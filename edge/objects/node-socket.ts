@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { nodeIdSchema } from "../../core/ids.ts";
 import type { RouterFrame } from "../../core/wire/router-frame.ts";
+import type { CreditTotals } from "./credits.ts";
 
 /** What a node's socket carries through hibernation; at most 2,048 bytes, the platform's bound. */
 const socketStateSchema = z.discriminatedUnion("phase", [
@@ -19,12 +20,6 @@ export type SocketState = z.infer<typeof socketStateSchema>;
 export type ChallengedState = Extract<SocketState, { phase: "challenged" }>;
 export type OpenState = Extract<SocketState, { phase: "open" }>;
 
-/** A socket whose node was taken in, with its state as of now. */
-export interface OpenSocket {
-  socket: WebSocket;
-  state: OpenState;
-}
-
 /** How far a socket has come. */
 export function stateOf(socket: WebSocket): SocketState {
   return socketStateSchema.parse(socket.deserializeAttachment());
@@ -35,15 +30,6 @@ export function setState(socket: WebSocket, state: SocketState): void {
   socket.serializeAttachment(state);
 }
 
-/** The first of these sockets that is open; a node has at most one. */
-export function findOpen(sockets: readonly WebSocket[]): OpenSocket | undefined {
-  for (const socket of sockets) {
-    const state = stateOf(socket);
-    if (state.phase === "open") return { socket, state };
-  }
-  return undefined;
-}
-
 /** Sends where the socket still takes it: one that is closing tells so through its own event. */
 export function send(socket: WebSocket, frame: RouterFrame): void {
   if (socket.readyState === WebSocket.OPEN) socket.send(JSON.stringify(frame));
@@ -52,4 +38,59 @@ export function send(socket: WebSocket, frame: RouterFrame): void {
 /** Closes where that is still to be done. */
 export function close(socket: WebSocket, code: number, reason: string): void {
   if (socket.readyState === WebSocket.OPEN) socket.close(code, reason);
+}
+
+/** Credit totals reach the attachment this long after they changed: well before an idle object may sleep. */
+const settleMs = 1_000;
+
+/**
+ * The socket of a node that was taken in. Its state is held here and written to the socket's attachment where it must
+ * outlive the object's memory: reading and writing that for each frame would cost more than the frame.
+ */
+export class OpenSocket {
+  readonly socket: WebSocket;
+  state: OpenState;
+  heardAtMs: number;
+  /** Where the credits' totals are asked for before the object sleeps. */
+  totals: (() => CreditTotals) | undefined;
+  readonly #ctx: DurableObjectState;
+  #settle: ReturnType<typeof setTimeout> | undefined;
+
+  constructor(socket: WebSocket, state: OpenState, ctx: DurableObjectState) {
+    this.socket = socket;
+    this.state = state;
+    this.heardAtMs = state.heardAtMs;
+    this.#ctx = ctx;
+  }
+
+  /** When the node last gave any sign, heartbeats that the platform answered included; milliseconds since the epoch. */
+  signAtMs(): number {
+    const answeredAtMs = this.#ctx.getWebSocketAutoResponseTimestamp(this.socket)?.getTime() ?? 0;
+    return Math.max(this.heardAtMs, answeredAtMs);
+  }
+
+  /** Sends frames as one message. */
+  send(frames: readonly RouterFrame[]): void {
+    const [first] = frames;
+    if (first === undefined || this.socket.readyState !== WebSocket.OPEN) return;
+    this.socket.send(JSON.stringify(frames.length === 1 ? first : frames));
+  }
+
+  setDraining(isDraining: boolean): void {
+    this.state = { ...this.state, isDraining };
+    this.#keep();
+  }
+
+  /** The credits have changed: they are written down soon. */
+  noteCredits(): void {
+    this.#settle ??= setTimeout(() => this.#keep(), settleMs);
+  }
+
+  #keep(): void {
+    clearTimeout(this.#settle ?? null);
+    this.#settle = undefined;
+    const credits = this.totals?.() ?? this.state.credits;
+    this.state = { ...this.state, heardAtMs: this.heardAtMs, credits };
+    if (stateOf(this.socket).phase === "open") setState(this.socket, this.state);
+  }
 }

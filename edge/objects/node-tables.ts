@@ -1,5 +1,5 @@
 import type { Migration } from "./migrate.ts";
-import { outboxTable } from "./outbox.ts";
+import { outboxLeases, outboxTable } from "./outbox.ts";
 
 /** Tables of a NodeObject: whose it is, what it last said of itself, and tasks that Postgres has not confirmed. */
 export const nodeMigrations: readonly Migration[] = [
@@ -15,4 +15,11 @@ export const nodeMigrations: readonly Migration[] = [
     )`,
   },
   outboxTable(2),
+  outboxLeases(3),
+  {
+    number: 4,
+    // Names the process whose attempts live on across its sockets, and what its lost sockets have earned it.
+    sql: `ALTER TABLE node ADD COLUMN resume_token TEXT NOT NULL DEFAULT '';
+      ALTER TABLE node ADD COLUMN flaps TEXT NOT NULL DEFAULT '{"lossesMs":[],"asideUntilMs":0,"timesAside":0}'`,
+  },
 ];

@@ -1,6 +1,7 @@
 import { z } from "zod";
+import { type AttemptId, attemptIdSchema } from "../../core/ids.ts";
 import { limits } from "../../core/limits.ts";
-import { type RecordEntry, recordEntrySchema } from "../../core/record/entry.ts";
+import { type RecordEntry, recordEntrySchema, type TaskRecord } from "../../core/record/entry.ts";
 import type { Migration } from "./migrate.ts";
 
 /** The outbox's table; each object that has an outbox lists it among its migrations under a number of its own. */
@@ -10,18 +11,26 @@ export const outboxTable = (number: number): Migration => ({
     CREATE TABLE outbox_set_aside (id INTEGER PRIMARY KEY, entry TEXT NOT NULL, problem TEXT NOT NULL)`,
 });
 
-/** A row's text as the entry it holds. */
-const storedEntrySchema = z
-  .string()
-  .transform((text, context): unknown => {
-    try {
-      return JSON.parse(text);
-    } catch {
-      context.addIssue({ code: "custom", message: "the row is not JSON" });
-      return z.NEVER;
-    }
-  })
-  .pipe(recordEntrySchema);
+/**
+ * Room for open leases in the outbox's table, for each object that has an outbox: a lease is a row that is not sent
+ * until it is replaced by how it ended, so that a task costs one row from first to last.
+ */
+export const outboxLeases = (number: number): Migration => ({
+  number,
+  sql: `ALTER TABLE outbox ADD COLUMN attempt_id TEXT;
+    ALTER TABLE outbox ADD COLUMN lease TEXT`,
+});
+
+/** A row's text as what is in it. */
+const storedJson = z.string().transform((text, context): unknown => {
+  try {
+    return JSON.parse(text);
+  } catch {
+    context.addIssue({ code: "custom", message: "the row is not JSON" });
+    return z.NEVER;
+  }
+});
+const storedEntrySchema = storedJson.pipe(recordEntrySchema);
 
 /** Postgres will never take this batch as it is: an entry's own data is at fault, and trying again changes nothing. */
 export class BatchRefused extends Error {
@@ -39,6 +48,8 @@ const retryMaxMs = 30_000;
 export class Outbox {
   readonly #sql: SqlStorage;
   readonly #send: (entries: RecordEntry[]) => Promise<void>;
+  /** Rows of open leases. */
+  readonly #held = new Map<AttemptId, number>();
   #failures = 0;
   #flushing: Promise<number | undefined> | undefined;
 
@@ -53,9 +64,65 @@ export class Outbox {
     return nowMs + this.#delayMs();
   }
 
+  /** Keeps an open lease in the place where its end will be. */
+  hold(attemptId: AttemptId, lease: object): void {
+    const { id } = this.#sql
+      .exec<{ id: number }>(
+        "INSERT INTO outbox (entry, attempt_id, lease) VALUES ('', ?, ?) RETURNING id",
+        attemptId,
+        JSON.stringify(lease),
+      )
+      .one();
+    this.#held.set(attemptId, id);
+  }
+
+  /** Puts how a held lease ended in its place. Returns when the owner's alarm should call {@link flush}. */
+  release(attemptId: AttemptId, entry: RecordEntry, nowMs: number): number {
+    const id = this.#held.get(attemptId);
+    this.#held.delete(attemptId);
+    if (id === undefined) return this.add([entry], nowMs);
+    this.#sql.exec("UPDATE outbox SET entry = ?, lease = NULL WHERE id = ?", JSON.stringify(entry), id);
+    return nowMs + this.#delayMs();
+  }
+
+  /**
+   * What there was when the object was reset: leases that were open, and tasks that ended and are not in Postgres yet
+   * (the latest, so many that the open ones leave room for). A lease that a later schema cannot read is set aside.
+   */
+  recover<Lease>(leaseSchema: z.ZodType<Lease>): {
+    open: Lease[];
+    ended: { attemptId: AttemptId; record: TaskRecord }[];
+  } {
+    const open: Lease[] = [];
+    const ended: { attemptId: AttemptId; record: TaskRecord }[] = [];
+    const rows = this.#sql
+      .exec<HeldRow>(
+        "SELECT id, entry, attempt_id, lease FROM outbox WHERE attempt_id IS NOT NULL ORDER BY lease IS NULL, id DESC LIMIT ?",
+        limits.heldAttempts,
+      )
+      .toArray();
+    for (const { id, entry, attempt_id, lease } of rows) {
+      const attemptId = attemptIdSchema.parse(attempt_id);
+      if (lease === null) {
+        const record = storedEntrySchema.safeParse(entry).data;
+        if (record?.kind === "task") ended.push({ attemptId, record });
+        continue;
+      }
+      const parsed = storedJson.pipe(leaseSchema).safeParse(lease);
+      if (parsed.success) {
+        this.#held.set(attemptId, id);
+        open.push(parsed.data);
+      } else {
+        this.#setAside({ id, entry: lease }, problemOf(parsed.error));
+        this.#sql.exec("DELETE FROM outbox WHERE id = ?", id);
+      }
+    }
+    return { open, ended };
+  }
+
   /** Entries not yet confirmed by Postgres. */
   size(): number {
-    return this.#sql.exec<{ size: number }>("SELECT count(*) AS size FROM outbox").one().size;
+    return this.#sql.exec<{ size: number }>("SELECT count(*) AS size FROM outbox WHERE lease IS NULL").one().size;
   }
 
   /** Sends what is there. Never throws; returns when to try again, or `undefined` once the outbox is empty. */
@@ -69,9 +136,11 @@ export class Outbox {
   async #flush(nowMs: number): Promise<number | undefined> {
     let batchRows: number = limits.outboxBatchRows;
     for (;;) {
-      const rows = this.#sql.exec<Row>("SELECT id, entry FROM outbox ORDER BY id LIMIT ?", batchRows).toArray();
-      const [first, last] = [rows[0], rows.at(-1)];
-      if (first === undefined || last === undefined) return undefined;
+      const rows = this.#sql
+        .exec<Row>("SELECT id, entry FROM outbox WHERE lease IS NULL ORDER BY id LIMIT ?", batchRows)
+        .toArray();
+      const first = rows[0];
+      if (first === undefined) return undefined;
       try {
         const entries = rows.flatMap((row) => this.#read(row));
         if (entries.length > 0) await this.#send(entries);
@@ -93,7 +162,9 @@ export class Outbox {
         this.#setAside(first, error.message);
       }
       this.#failures = 0;
-      this.#sql.exec("DELETE FROM outbox WHERE id <= ?", last.id);
+      // By name, not up to the last: a lease between them may have ended while this batch was on its way.
+      const sent = JSON.stringify(rows.map(({ id }) => id));
+      this.#sql.exec("DELETE FROM outbox WHERE id IN (SELECT value FROM json_each(?))", sent);
     }
   }
 
@@ -101,7 +172,7 @@ export class Outbox {
   #read(row: Row): RecordEntry[] {
     const parsed = storedEntrySchema.safeParse(row.entry);
     if (parsed.success) return [parsed.data];
-    this.#setAside(row, parsed.error.issues.map((issue) => `${issue.path.join(".")}: ${issue.message}`).join("; "));
+    this.#setAside(row, problemOf(parsed.error));
     return [];
   }
 
@@ -116,4 +187,9 @@ export class Outbox {
   }
 }
 
+function problemOf(error: z.ZodError): string {
+  return error.issues.map((issue) => `${issue.path.join(".")}: ${issue.message}`).join("; ");
+}
+
 type Row = { id: number; entry: string };
+type HeldRow = Row & { attempt_id: string; lease: string | null };

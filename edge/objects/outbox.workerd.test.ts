@@ -1,23 +1,17 @@
-import { env, runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
+import { env, evictDurableObject, runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
-import { accountIdSchema, randomText } from "../../core/ids.ts";
+import { z } from "zod";
+import { accountIdSchema, attemptIdSchema, randomText } from "../../core/ids.ts";
 import { limits } from "../../core/limits.ts";
-import type { RecordEntry } from "../../core/record/entry.ts";
-import {
-  accountStub,
-  newCard,
-  newKey,
-  nodeStub,
-  outboxOf,
-  poolStub,
-  untilMember,
-  welcomed,
-} from "../../test/workerd/deployment.ts";
+import { modelNameSchema } from "../../core/model/model-card.ts";
+import type { RecordEntry, TaskRecord } from "../../core/record/entry.ts";
+import { LeaseScene } from "../../core/testing/lease-scene.ts";
+import { accountStub, newCard, newKey, nodeStub, outboxOf, welcomed } from "../../test/workerd/deployment.ts";
 import { closeNodes } from "../../test/workerd/fake-node.ts";
 import { standInForPostgres } from "../../test/workerd/fake-postgres.ts";
 import { until } from "../../test/workerd/until.ts";
 import { migrate } from "./migrate.ts";
-import { BatchRefused, Outbox, outboxTable } from "./outbox.ts";
+import { BatchRefused, Outbox, outboxLeases, outboxTable } from "./outbox.ts";
 
 const postgres = standInForPostgres();
 beforeEach(() => {
@@ -58,7 +52,7 @@ function sender(failures = 0) {
 /** An object's storage with an outbox's tables. */
 function withSql<Result>(use: (sql: SqlStorage) => Result | Promise<Result>): Promise<Result> {
   return runInDurableObject(env.POOL.get(env.POOL.idFromName(randomText(20))), (_pool, state) => {
-    migrate(state.storage, [outboxTable(100)]);
+    migrate(state.storage, [outboxTable(100), outboxLeases(101)]);
     return use(state.storage.sql);
   });
 }
@@ -245,6 +239,133 @@ test("an unreadable entry is set aside once, however often its batch is tried", 
     expect(sql.exec("SELECT id FROM outbox_set_aside").toArray()).toEqual([{ id: 1 }]);
   }));
 
+describe("a lease", () => {
+  const leaseSchema = z.strictObject({ of: z.string() });
+  const idOf = (number: number) => attemptIdSchema.parse(`attempt_000${number}`);
+  const lease = (number: number) => ({ of: idOf(number) });
+  /** How a task ended. */
+  const record = (number: number): TaskRecord => {
+    const scene = new LeaseScene();
+    scene.fail({ code: "no_slot" });
+    const [ended] = scene.records;
+    if (ended === undefined) throw new Error("the toy lease left no record");
+    return { ...ended, modelName: modelNameSchema.parse(`m${number}`) };
+  };
+  const ids = (sql: SqlStorage) =>
+    sql
+      .exec<{ id: number }>("SELECT id FROM outbox ORDER BY id")
+      .toArray()
+      .map(({ id }) => id);
+
+  test("that is open is in storage, and neither sent nor counted", () =>
+    withSql(async (sql) => {
+      const { send } = sender();
+      const outbox = new Outbox(sql, send);
+      outbox.hold(idOf(1), lease(1));
+      expect(outbox.size()).toBe(0);
+      expect(await outbox.flush(nowMs)).toBeUndefined();
+      expect(send).not.toHaveBeenCalled();
+      expect(ids(sql)).toEqual([1]);
+    }));
+
+  test("is replaced by how it ended, which is sent and then gone", () =>
+    withSql(async (sql) => {
+      const { send, sent } = sender();
+      const outbox = new Outbox(sql, send);
+      outbox.hold(idOf(1), lease(1));
+      outbox.add(entries(1), nowMs);
+      expect(outbox.release(idOf(1), record(1), nowMs)).toBe(nowMs + 500);
+      expect(ids(sql)).toEqual([1, 2]);
+      await outbox.flush(nowMs);
+      expect(sent).toEqual([[record(1), ...entries(1)]]);
+      expect(ids(sql)).toEqual([]);
+    }));
+
+  test("that was never held is an entry as any other", () =>
+    withSql(async (sql) => {
+      const { send, sent } = sender();
+      const outbox = new Outbox(sql, send);
+      outbox.release(idOf(1), record(1), nowMs);
+      await outbox.flush(nowMs);
+      expect(sent).toEqual([[record(1)]]);
+      expect(outbox.recover(leaseSchema)).toEqual({ open: [], ended: [] });
+    }));
+
+  test("that ends while a batch is on its way is not taken for sent", () =>
+    withSql(async (sql) => {
+      const sent: RecordEntry[][] = [];
+      const outbox: Outbox = new Outbox(sql, (batch) => {
+        sent.push(batch);
+        if (sent.length === 1) outbox.release(idOf(2), record(2), nowMs);
+        return Promise.resolve();
+      });
+      outbox.add(entries(1), nowMs);
+      outbox.hold(idOf(2), lease(2));
+      outbox.add(entries(1, 1), nowMs);
+      await outbox.flush(nowMs);
+      expect(sent).toEqual([entries(2), [record(2)]]);
+      expect(ids(sql)).toEqual([]);
+    }));
+
+  test("outlives the object's memory, and its end then takes its place", () =>
+    withSql(async (sql) => {
+      new Outbox(sql, sender().send).hold(idOf(1), lease(1));
+      const { send, sent } = sender();
+      const outbox = new Outbox(sql, send);
+      expect(outbox.recover(leaseSchema)).toEqual({ open: [lease(1)], ended: [] });
+      outbox.release(idOf(1), record(1), nowMs);
+      expect(ids(sql)).toEqual([1]);
+      await outbox.flush(nowMs);
+      expect(sent).toEqual([[record(1)]]);
+    }));
+
+  test("whose end Postgres does not have yet is recovered by that end, and once it has it not at all", () =>
+    withSql(async (sql) => {
+      const before = new Outbox(sql, sender().send);
+      before.hold(idOf(1), lease(1));
+      before.release(idOf(1), record(1), nowMs);
+      const after = new Outbox(sql, sender().send);
+      expect(after.recover(leaseSchema)).toEqual({ open: [], ended: [{ attemptId: idOf(1), record: record(1) }] });
+      await after.flush(nowMs);
+      expect(new Outbox(sql, sender().send).recover(leaseSchema)).toEqual({ open: [], ended: [] });
+    }));
+
+  test.each([
+    ["of a later schema", { of: "x", more: 1 }, /more/],
+    ["of an earlier one", {}, /of/],
+  ])("%s is set aside with its problem, and hinders no other", (_what, unreadable, problem) =>
+    withSql(async (sql) => {
+      const before = new Outbox(sql, sender().send);
+      before.hold(idOf(1), unreadable);
+      before.hold(idOf(2), lease(2));
+      const outbox = new Outbox(sql, sender().send);
+      expect(outbox.recover(leaseSchema).open).toEqual([lease(2)]);
+      expect(sql.exec("SELECT id, entry, problem FROM outbox_set_aside").toArray()).toEqual([
+        { id: 1, entry: JSON.stringify(unreadable), problem: expect.stringMatching(problem) },
+      ]);
+      expect(ids(sql)).toEqual([2]);
+    }),
+  );
+
+  test("that is open is recovered before any that ended, however many wait for Postgres", () =>
+    withSql((sql) => {
+      const before = new Outbox(sql, sender().send);
+      before.hold(idOf(0), lease(0));
+      const ended = JSON.stringify(record(1));
+      sql.exec(
+        `WITH RECURSIVE numbers (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < ?)
+         INSERT INTO outbox (entry, attempt_id) SELECT ?, 'attempt_1' || printf('%04d', n) FROM numbers`,
+        limits.heldAttempts,
+        ended,
+      );
+      const recovered = new Outbox(sql, sender().send).recover(leaseSchema);
+      expect(recovered.open).toEqual([lease(0)]);
+      expect(recovered.ended).toHaveLength(limits.heldAttempts - 1);
+      // The latest of them.
+      expect(recovered.ended[0]?.attemptId).toBe(`attempt_1${limits.heldAttempts}`);
+    }));
+});
+
 describe("with the real objects and Postgres down", () => {
   test("a key is made and works, its entries wait, and the alarm brings them once Postgres is back", async () => {
     postgres.isDown = true;
@@ -291,21 +412,20 @@ describe("with the real objects and Postgres down", () => {
     expect(size).toBe(0);
   });
 
-  test("an alarm never throws: a pool that cannot read its members tries again", async () => {
-    const card = newCard();
-    const node = await welcomed([card]);
-    node.pull(card.fileSha256, 1);
-    await untilMember(card, node);
-    const pool = poolStub(card);
+  test("an alarm never throws: a node's object that cannot read its storage tries again", async () => {
+    const stub = nodeStub(await welcomed([newCard()]));
     const rename = (from: string, to: string) =>
-      runInDurableObject(pool, (_pool, state) => {
+      runInDurableObject(stub, (_node, state) => {
         state.storage.sql.exec(`ALTER TABLE ${from} RENAME TO ${to}`);
       });
-    await rename("members", "hidden");
-    expect(await runDurableObjectAlarm(pool)).toBe(true);
+    await rename("outbox", "hidden");
+    expect(await runDurableObjectAlarm(stub)).toBe(true);
     expect(console.error).toHaveBeenCalledWith(expect.stringMatching(/^alarm: a duty failed/), expect.anything());
-    await rename("hidden", "members");
-    expect(await runDurableObjectAlarm(pool)).toBe(true);
+    await evictDurableObject(stub);
+    // Nor does one that has not read it yet.
+    expect(await runDurableObjectAlarm(stub)).toBe(true);
+    await rename("hidden", "outbox");
+    expect(await runDurableObjectAlarm(stub)).toBe(true);
   });
 
   test("an alarm never throws: a node's object that knows no node has nothing to do", async () => {

@@ -2,20 +2,33 @@ import type { ModelHash, NodeId } from "../../core/ids.ts";
 import { limits } from "../../core/limits.ts";
 import type { ModelCard } from "../../core/model/model-card.ts";
 import { poolName } from "../../core/node-pool/pool-name.ts";
+import { shardOf } from "../../core/node-pool/shards.ts";
+import type { Standing } from "../../core/node-pool/standing.ts";
 import type { Env } from "../env.ts";
 import type { Credits } from "./credits.ts";
-import type { PoolObject } from "./pool-object.ts";
+import type { Offer, PoolObject } from "./pool-object.ts";
 
 /** What a node can offer now. */
 export interface Offering {
   nodeId: NodeId;
   models: readonly ModelCard[];
   credits: Credits;
+  /** Until when its lost sockets put it aside; 0 where they do not. */
+  asideUntilMs: number;
 }
 
 /** A pool forgets a claim that was not confirmed within `limits.ackMs`; this is well before. */
-export const claimConfirmMs = limits.ackMs / 3;
+const claimConfirmMs = limits.ackMs / 3;
+/** Room that came back is told within this where the pool knows of more room: several tasks' worth goes in one call. */
+const gatherMs = 50;
 const retryMs = 1_000;
+/** Weight of the newest first token in the mean. */
+const newest = 0.2;
+/**
+ * A mean that no answer has renewed for this long is dropped: a node that was slow once would else never be drawn again
+ * where the others are not busy, and so never measured again.
+ */
+const recentMs = 120_000;
 
 /** Keeps the pools' view of one node: its room while it serves, and its leaving. */
 export class PoolOffers {
@@ -23,37 +36,68 @@ export class PoolOffers {
   readonly #waitUntil: (promise: Promise<unknown>) => void;
   /** `undefined` while the node takes nothing. */
   readonly #offering: () => Offering | undefined;
-  #timer: ReturnType<typeof setTimeout> | undefined;
+  /** Room that each model's pool believes in: what it was told less what came since. */
+  readonly #believed = new Map<ModelHash, number>();
+  readonly #firstTokenMs = new Map<ModelHash, { mean: number; atMs: number }>();
+  /** The shard of each model's pool that this node is in, as far as is known. */
+  readonly #shards = new Map<ModelHash, number>();
+  /** How often the node has left each pool: an offer that was on its way meanwhile may have come after. */
+  readonly #leaves = new Map<ModelHash, number>();
+  readonly #onStanding: (model: ModelHash, standing: Standing) => void;
+  #timer: { timer: ReturnType<typeof setTimeout>; atMs: number } | undefined;
 
   constructor(options: {
     env: Env;
     waitUntil: (promise: Promise<unknown>) => void;
     offering: () => Offering | undefined;
+    /** Called with each answer of a pool: why the node gets work there, or none. */
+    onStanding?: (model: ModelHash, standing: Standing) => void;
   }) {
     this.#env = options.env;
     this.#waitUntil = options.waitUntil;
     this.#offering = options.offering;
+    this.#onStanding = options.onStanding ?? (() => {});
+  }
+
+  /** A claim has reached the node. */
+  taken(model: ModelHash): void {
+    this.#believed.set(model, (this.#believed.get(model) ?? 0) - 1);
+    this.tellWithin(claimConfirmMs);
+  }
+
+  /** The node takes more. A pool that believes it full hears at once: somebody may wait. */
+  granted(model: ModelHash): void {
+    this.tellWithin((this.#believed.get(model) ?? 0) > 0 ? gatherMs : 0);
+  }
+
+  /** How long an answer took to its first token, milliseconds from its assignment. */
+  noteFirstToken(model: ModelHash, firstTokenMs: number): void {
+    const before = this.#recentFirstTokenMs(model) ?? firstTokenMs;
+    this.#firstTokenMs.set(model, { mean: before + newest * (firstTokenMs - before), atMs: Date.now() });
   }
 
   /** Tells the pools within `delayMs`: changes close together go in one call. */
   tellWithin(delayMs: number): void {
-    if (delayMs > 0 && this.#timer !== undefined) return;
-    if (this.#timer !== undefined) clearTimeout(this.#timer);
-    this.#timer = setTimeout(() => {
+    const atMs = Date.now() + delayMs;
+    if (this.#timer !== undefined && this.#timer.atMs <= atMs) return;
+    if (this.#timer !== undefined) clearTimeout(this.#timer.timer);
+    const fire = () => {
       this.#timer = undefined;
       this.#waitUntil(this.tell());
-    }, delayMs);
+    };
+    this.#timer = { timer: setTimeout(fire, delayMs), atMs };
   }
 
   /** Tells the pools now; one that does not hear is told again soon. */
   async tell(): Promise<void> {
     const offering = this.#offering();
     if (offering === undefined) return;
-    const { nodeId, models, credits } = offering;
+    const { nodeId, models, credits, asideUntilMs } = offering;
     await Promise.all(
-      models.map(async (card) => {
+      models.map((card) => {
         const { free, taken } = credits.offer(card.fileSha256);
-        await this.#pool(card.fileSha256).offer({ nodeId, card, free, taken });
+        this.#believed.set(card.fileSha256, free);
+        return this.#offer({ nodeId, card, free, taken, asideUntilMs });
       }),
     ).catch((error: unknown) => {
       console.warn("node: a pool did not hear an offer, it is told again", { error: String(error) });
@@ -61,12 +105,61 @@ export class PoolOffers {
     });
   }
 
-  /** Takes the node out of these models' pools. */
-  leave(nodeId: NodeId, models: readonly ModelCard[]): void {
-    for (const { fileSha256 } of models) this.#waitUntil(this.#pool(fileSha256).leave(nodeId));
+  /** The node's socket broke and may be back in a moment: it keeps its place in the pools, without room. */
+  away(nodeId: NodeId, models: readonly ModelCard[], { asideUntilMs = 0 } = {}): void {
+    for (const card of models) {
+      this.#believed.set(card.fileSha256, 0);
+      this.#waitUntil(this.#offer({ nodeId, card, free: 0, taken: [], asideUntilMs }));
+    }
   }
 
-  #pool(fileSha256: ModelHash): DurableObjectStub<PoolObject> {
-    return this.#env.POOL.get(this.#env.POOL.idFromName(poolName(fileSha256)));
+  /** Why the node gets this model's work or none, asked of the shard that it is in. */
+  standing(nodeId: NodeId, model: ModelHash): Promise<Standing> {
+    return this.#pool(model, this.#shards.get(model) ?? 0).standing(nodeId);
+  }
+
+  /** Takes the node out of these models' pools. */
+  leave(nodeId: NodeId, models: readonly ModelCard[]): void {
+    for (const { fileSha256 } of models) this.#waitUntil(this.#leave(nodeId, fileSha256));
+  }
+
+  /** Offers to the shard that the node is in, and to the one that this sends it to, where it does. */
+  async #offer(said: Offer): Promise<void> {
+    const { nodeId, card } = said;
+    const { fileSha256 } = card;
+    const leaves = this.#leaves.get(fileSha256);
+    const hasLeft = () => this.#leaves.get(fileSha256) !== leaves;
+    const wish = { ...said, firstTokenMs: this.#recentFirstTokenMs(fileSha256) };
+    let shard = this.#shards.get(fileSha256) ?? 0;
+    this.#shards.set(fileSha256, shard);
+    let answer = await this.#pool(fileSha256, shard).offer(wish);
+    const due = shardOf(nodeId, answer.shards);
+    if (!answer.isMember && due !== shard && !hasLeft()) {
+      shard = due;
+      this.#shards.set(fileSha256, shard);
+      answer = await this.#pool(fileSha256, shard).offer({ ...wish, isSentOn: true });
+    }
+    const isOffered = this.#offering()?.models.some((model) => model.fileSha256 === fileSha256) ?? false;
+    if (hasLeft() && !isOffered) await this.#pool(fileSha256, shard).leave(nodeId);
+    else this.#onStanding(fileSha256, answer.standing);
+  }
+
+  /** After a reset it is not known which shard the node is in: the first one says how many there are. */
+  async #leave(nodeId: NodeId, fileSha256: ModelHash): Promise<void> {
+    this.#leaves.set(fileSha256, (this.#leaves.get(fileSha256) ?? 0) + 1);
+    const known = this.#shards.get(fileSha256);
+    this.#shards.delete(fileSha256);
+    const { shards } = await this.#pool(fileSha256, known ?? 0).leave(nodeId);
+    const due = shardOf(nodeId, shards);
+    if (known === undefined && due !== 0) await this.#pool(fileSha256, due).leave(nodeId);
+  }
+
+  #recentFirstTokenMs(model: ModelHash): number | null {
+    const measured = this.#firstTokenMs.get(model);
+    return measured !== undefined && Date.now() - measured.atMs < recentMs ? measured.mean : null;
+  }
+
+  #pool(fileSha256: ModelHash, shard: number): DurableObjectStub<PoolObject> {
+    return this.#env.POOL.get(this.#env.POOL.idFromName(poolName(fileSha256, shard)));
   }
 }

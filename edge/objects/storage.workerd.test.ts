@@ -43,7 +43,7 @@ describe("the tables of each object are these, and changing one takes a new migr
       CREATE TABLE invites ( id TEXT PRIMARY KEY, secret_sha256 TEXT NOT NULL UNIQUE, name TEXT NOT NULL, hint TEXT NOT NULL, max_nodes INTEGER NOT NULL, created_at_ms INTEGER NOT NULL, expires_at_ms INTEGER, revoked_at_ms INTEGER )
       CREATE TABLE keys ( id TEXT PRIMARY KEY, secret_sha256 TEXT NOT NULL UNIQUE, name TEXT NOT NULL, hint TEXT NOT NULL, created_at_ms INTEGER NOT NULL, revoked_at_ms INTEGER )
       CREATE TABLE migrations (number INTEGER PRIMARY KEY)
-      CREATE TABLE outbox (id INTEGER PRIMARY KEY AUTOINCREMENT, entry TEXT NOT NULL)
+      CREATE TABLE outbox (id INTEGER PRIMARY KEY AUTOINCREMENT, entry TEXT NOT NULL, attempt_id TEXT, lease TEXT)
       CREATE TABLE outbox_set_aside (id INTEGER PRIMARY KEY, entry TEXT NOT NULL, problem TEXT NOT NULL)
       CREATE TABLE sqlite_sequence(name,seq)"
     `);
@@ -54,8 +54,8 @@ describe("the tables of each object are these, and changing one takes a new migr
     const ddl = await runInDurableObject(nodeStub(node), (_node, state) => ddlOf(state.storage));
     expect(ddl).toMatchInlineSnapshot(`
       "CREATE TABLE migrations (number INTEGER PRIMARY KEY)
-      CREATE TABLE node ( id TEXT PRIMARY KEY, account_id TEXT NOT NULL, public_key TEXT NOT NULL, epoch INTEGER NOT NULL, registered_at_ms INTEGER NOT NULL, models TEXT NOT NULL )
-      CREATE TABLE outbox (id INTEGER PRIMARY KEY AUTOINCREMENT, entry TEXT NOT NULL)
+      CREATE TABLE node ( id TEXT PRIMARY KEY, account_id TEXT NOT NULL, public_key TEXT NOT NULL, epoch INTEGER NOT NULL, registered_at_ms INTEGER NOT NULL, models TEXT NOT NULL , resume_token TEXT NOT NULL DEFAULT '', flaps TEXT NOT NULL DEFAULT '{"lossesMs":[],"asideUntilMs":0,"timesAside":0}')
+      CREATE TABLE outbox (id INTEGER PRIMARY KEY AUTOINCREMENT, entry TEXT NOT NULL, attempt_id TEXT, lease TEXT)
       CREATE TABLE outbox_set_aside (id INTEGER PRIMARY KEY, entry TEXT NOT NULL, problem TEXT NOT NULL)
       CREATE TABLE sqlite_sequence(name,seq)"
     `);
@@ -65,7 +65,8 @@ describe("the tables of each object are these, and changing one takes a new migr
     const ddl = await runInDurableObject(poolStub(newCard()), (_pool, state) => ddlOf(state.storage));
     expect(ddl).toMatchInlineSnapshot(`
       "CREATE TABLE members (node_id TEXT PRIMARY KEY, card TEXT NOT NULL, heard_at_ms INTEGER NOT NULL)
-      CREATE TABLE migrations (number INTEGER PRIMARY KEY)"
+      CREATE TABLE migrations (number INTEGER PRIMARY KEY)
+      CREATE TABLE self (name TEXT NOT NULL, shards INTEGER)"
     `);
   });
 
@@ -73,7 +74,8 @@ describe("the tables of each object are these, and changing one takes a new migr
     const ddl = await runInDurableObject(statusStub(env), (_status, state) => ddlOf(state.storage));
     expect(ddl).toMatchInlineSnapshot(`
       "CREATE TABLE migrations (number INTEGER PRIMARY KEY)
-      CREATE TABLE pools ( file_sha256 TEXT PRIMARY KEY, name TEXT NOT NULL, first_seen_at_ms INTEGER NOT NULL, at_ms INTEGER NOT NULL, report TEXT NOT NULL )"
+      CREATE TABLE models ( file_sha256 TEXT PRIMARY KEY, first_seen_at_ms INTEGER NOT NULL, at_ms INTEGER NOT NULL, shards INTEGER NOT NULL )
+      CREATE TABLE shard_reports ( file_sha256 TEXT NOT NULL, shard INTEGER NOT NULL, at_ms INTEGER NOT NULL, live_nodes INTEGER NOT NULL, report TEXT NOT NULL, PRIMARY KEY (file_sha256, shard) )"
     `);
   });
 });

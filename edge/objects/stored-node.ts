@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { type AccountId, accountIdSchema, type NodeId, nodeIdSchema } from "../../core/ids.ts";
 import { type ModelCard, modelCardSchema } from "../../core/model/model-card.ts";
+import type { Flaps } from "../../core/node/flaps.ts";
 import { isMigrated } from "./migrate.ts";
 
 /** A node as its object keeps it. */
@@ -13,6 +14,9 @@ export interface StoredNode {
   epoch: number;
   registeredAtMs: number;
   models: ModelCard[];
+  /** Names the process that had the last socket; empty before the first. */
+  resumeToken: string;
+  flaps: Flaps;
 }
 
 type Row = {
@@ -22,7 +26,15 @@ type Row = {
   epoch: number;
   registered_at_ms: number;
   models: string;
+  resume_token: string;
+  flaps: string;
 };
+
+const flapsSchema = z.object({
+  lossesMs: z.array(z.number()),
+  asideUntilMs: z.number(),
+  timesAside: z.int(),
+});
 
 /** The node of this object, or `undefined` where none ever joined; reads without leaving tables behind. */
 export function readNode(storage: DurableObjectStorage): StoredNode | undefined {
@@ -36,13 +48,22 @@ export function readNode(storage: DurableObjectStorage): StoredNode | undefined 
     epoch: row.epoch,
     registeredAtMs: row.registered_at_ms,
     models: z.array(modelCardSchema).parse(JSON.parse(row.models)),
+    resumeToken: row.resume_token,
+    flaps: flapsSchema.parse(JSON.parse(row.flaps)),
   };
 }
 
 /** Keeps the node; the object must be migrated. */
 export function writeNode(storage: DurableObjectStorage, node: StoredNode): void {
   storage.sql.exec(
-    `INSERT OR REPLACE INTO node (id, account_id, public_key, epoch, registered_at_ms, models) VALUES (?, ?, ?, ?, ?, ?)`,
+    `INSERT OR REPLACE INTO node (id, account_id, public_key, epoch, registered_at_ms, models, resume_token, flaps)
+     VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
     ...[node.nodeId, node.accountId, node.publicKey, node.epoch, node.registeredAtMs, JSON.stringify(node.models)],
+    ...[node.resumeToken, JSON.stringify(node.flaps)],
   );
+}
+
+/** Keeps what a node's lost sockets have earned it. */
+export function writeFlaps(storage: DurableObjectStorage, flaps: Flaps): void {
+  storage.sql.exec("UPDATE node SET flaps = ?", JSON.stringify(flaps));
 }

@@ -1,31 +1,36 @@
 import { Refusal } from "../../core/refusal.ts";
 import type { ServedModel } from "../objects/status-object.ts";
-import type { TaskRun } from "../task-run.ts";
+import type { Answering } from "../task-run.ts";
 import type { EmbeddingOrder } from "./embedding-request.ts";
 
 /** The vectors as OpenAI's `list` of `embedding` objects, in the order of the input. */
 export async function embeddingAnswer(
-  run: TaskRun,
-  { model, order }: { model: ServedModel; order: EmbeddingOrder },
+  run: Answering,
+  { model, order, headers }: { model: ServedModel; order: EmbeddingOrder; headers: Readonly<Record<string, string>> },
 ): Promise<Response> {
   const vectors = new Map<number, string>();
-  for await (const event of run.answer()) {
-    if (event.type === "restart") vectors.clear();
-    else if (event.type === "delta") for (const { index, float32 } of event.vectors ?? []) vectors.set(index, float32);
-    else {
-      return Response.json({
-        object: "list",
-        model: model.id,
-        data: order.input.texts.map((_text, index) => ({
-          object: "embedding",
-          index,
-          embedding: encoded(vectors.get(index), order.encoding),
-        })),
-        usage: { prompt_tokens: event.promptTokens, total_tokens: event.promptTokens },
-        network: { taskId: run.taskId, nodes: run.nodeIds },
-      });
+  for (let parts = await run.next(); parts.length > 0; parts = await run.next()) {
+    for (const part of parts) {
+      if (part.type === "restart") vectors.clear();
+      else if (part.type === "deliverVectors") {
+        for (const { index, float32 } of part.vectors) vectors.set(index, float32);
+      } else if (part.type === "end") {
+        const body = {
+          object: "list",
+          model: model.id,
+          data: order.input.texts.map((_text, index) => ({
+            object: "embedding",
+            index,
+            embedding: encoded(vectors.get(index), order.encoding),
+          })),
+          usage: { prompt_tokens: part.promptTokens, total_tokens: part.promptTokens },
+          network: { taskId: run.taskId, nodes: run.nodeIds },
+        };
+        return Response.json(body, { headers });
+      }
     }
   }
+  // The caller is gone: nobody reads this.
   throw new Refusal({ code: "stream_broken", message: "The request was cancelled." });
 }
 

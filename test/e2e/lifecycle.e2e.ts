@@ -153,9 +153,23 @@ test("a devnet killed without a word takes its processes with it, and the next s
   await serve(second, apiKey);
 });
 
-test("a devnet that loses its router ends, says why, and leaves no process", async () => {
+test("a devnet whose workerd is killed says so, and serves again at the same address", async () => {
   if (devnet === undefined) throw new Error("The test before leaves one running.");
-  process.kill(devnet.processOf("workerd serve").pid, "SIGKILL");
+  const { child } = devnet;
+  const before = devnet.processOf("workerd serve").pid;
+  process.kill(before, "SIGKILL");
+  await until("workerd is started again", () => child.stdout.includes("ended by itself and was started again"));
+  expect(devnet.processOf("workerd serve").pid).not.toBe(before);
+  const [node] = devnet.running.nodes;
+  if (node === undefined) throw new Error("It has a node.");
+  const running = devnet;
+  await until("its node is back", () => running.nodeStatus(node.name).state === "active");
+  await serve(devnet);
+});
+
+test("a devnet that loses its router for good ends, says why, and leaves no process", async () => {
+  if (devnet === undefined) throw new Error("The test before leaves one running.");
+  process.kill(devnet.processOf("devnet/router/main.ts").pid, "SIGKILL");
   expect((await devnet.child.exited).code).toBe(1);
   expect(devnet.child.stdout).toMatch(/router +ended by itself/);
   await devnet.allGone();

@@ -127,13 +127,13 @@ export async function untilWaiting(card: ModelCard, count: number): Promise<void
   }, `${count} waiting for ${card.name}`);
 }
 
-/** What a node's or an account's object has still to tell Postgres, oldest first. */
+/** What a node's or an account's object has still to tell Postgres, oldest first; not the leases that are open. */
 export function outboxOf(
   stub: DurableObjectStub<NodeObject> | DurableObjectStub<AccountObject>,
 ): Promise<RecordEntry[]> {
   return runInDurableObject(stub, (_object: object, state) =>
     state.storage.sql
-      .exec<{ entry: string }>("SELECT entry FROM outbox ORDER BY id")
+      .exec<{ entry: string }>("SELECT entry FROM outbox WHERE lease IS NULL ORDER BY id")
       .toArray()
       .map((row) => recordEntrySchema.parse(JSON.parse(row.entry))),
   );
@@ -153,9 +153,13 @@ export function poolStub(card: ModelCard): DurableObjectStub<PoolObject> {
   return env.POOL.get(env.POOL.idFromName(poolName(card.fileSha256)));
 }
 
-/** A request to the router with a key, `body` as JSON where there is one. */
-export function ask(path: string, { key, body, method }: { key?: string; body?: unknown; method?: string }) {
+/** A request to the router with a key, `body` as JSON where there is one. Its caller leaves when `signal` aborts. */
+export function ask(
+  path: string,
+  { key, body, method, signal }: { key?: string; body?: unknown; method?: string; signal?: AbortSignal },
+) {
   return SELF.fetch(`https://${routerHost}${path}`, {
+    ...(signal === undefined ? {} : { signal }),
     method: method ?? (body === undefined ? "GET" : "POST"),
     headers: {
       ...(key === undefined ? {} : { authorization: `Bearer ${key}` }),

@@ -1,4 +1,4 @@
-import { runInDurableObject, SELF } from "cloudflare:test";
+import { evictDurableObject, runInDurableObject, SELF } from "cloudflare:test";
 import { afterEach, expect, test } from "vitest";
 import { z } from "zod";
 import { signHello } from "../../core/identity/node-key.ts";
@@ -43,11 +43,14 @@ test("a good hello is welcomed into the account of its invite", async () => {
   node.send(hello);
   expect(await node.next("welcome")).toEqual({
     type: "welcome",
-    protocol: 1,
+    protocol: 2,
     nodeId: node.nodeId,
     epoch: 1,
     operator: accountId,
     heartbeatMs: limits.heartbeatMs,
+    busyHeartbeatMs: limits.busyHeartbeatMs,
+    resumeToken: expect.stringMatching(/^[\w-]{22}$/),
+    leases: [],
   });
 });
 
@@ -134,7 +137,8 @@ test.each<[guarantee: string, forge: Forge, code: string]>([
     async ({ hello }) => ({ ...hello, nodeId: (await newIdentity()).nodeId }),
     "invalid_signature",
   ],
-  ["a protocol that nobody speaks is refused", ({ hello }) => ({ ...hello, protocol: 2 }), "unsupported_protocol"],
+  ["a protocol of an earlier version is refused", ({ hello }) => ({ ...hello, protocol: 1 }), "unsupported_protocol"],
+  ["a protocol that nobody speaks is refused", ({ hello }) => ({ ...hello, protocol: 3 }), "unsupported_protocol"],
   ["a new node without an invite is refused", ({ hello: { invite: _invite, ...hello } }) => hello, "invalid_invite"],
   ["an invite that is no invite is refused", ({ hello }) => ({ ...hello, invite: "please" }), "invalid_invite"],
   [
@@ -321,6 +325,8 @@ test("a heartbeat is answered", async () => {
 
 /** Makes a node's object believe that it heard no frame for an hour, and lets it look after its socket. */
 async function checkedAfterAnHour(node: FakeNode): Promise<void> {
+  // An object that slept knows of its socket what that carries.
+  await evictDurableObject(nodeStub(node));
   await runInDurableObject(nodeStub(node), async (object, state) => {
     for (const socket of state.getWebSockets()) {
       const attachment = z.looseObject({ heardAtMs: z.number() }).parse(socket.deserializeAttachment());

@@ -6,7 +6,8 @@ import { defaultHomeDir, loadNodeKey } from "../home.ts";
 import { loadEngines } from "../load-engines.ts";
 import { holdModels } from "../models/hold-models.ts";
 import { software } from "../software.ts";
-import { isNodeRunning, type NodeStatus, readNodeStatus, statusEveryMs, writeNodeStatus } from "../status-file.ts";
+import { isNodeRunning, readNodeStatus } from "../status-file.ts";
+import { StatusKeeper } from "../status-keeper.ts";
 import { OutputLog, taskLine } from "../task-log.ts";
 import { TaskRunner } from "../task-runner.ts";
 
@@ -43,28 +44,12 @@ export async function start(options: StartOptions): Promise<number> {
   }
   const key = await loadNodeKey(homeDir);
   const nodeId = await nodeIdOf(key.publicKey);
-  const status: NodeStatus = {
-    pid: process.pid,
-    nodeId,
-    name: options.name,
-    routerUrl: options.routerUrl.href,
-    operator: null,
-    state: "starting",
-    problem: null,
-    models: [],
-    running: 0,
-    tasksDone: 0,
-    tasksFailed: 0,
-    tokensOut: 0,
-    startedAtMs: Date.now(),
-    updatedAtMs: Date.now(),
-  };
-  const tell = (change: Partial<NodeStatus>) => {
-    Object.assign(status, change, { running: runner?.runningCount ?? 0, updatedAtMs: Date.now() });
-    writeNodeStatus(homeDir, status);
-  };
   let runner: TaskRunner | undefined;
-  tell({});
+  const status = new StatusKeeper({
+    homeDir,
+    node: { pid: process.pid, nodeId, name: options.name, routerUrl: options.routerUrl.href, startedAtMs: Date.now() },
+    work: () => ({ running: runner?.runningCount ?? 0, tasksResumed: runner?.resumedCount ?? 0 }),
+  });
 
   const terminal = process.stderr.isTTY ? process.stderr : undefined;
   const resolved = await holdModels({ names: options.models, cacheDir: options.cacheDir, out, terminal });
@@ -89,24 +74,43 @@ export async function start(options: StartOptions): Promise<number> {
       models: models.map(({ card }) => card),
     },
     events: {
-      onWelcome: ({ operator }) => {
-        out(`joined ${options.routerUrl.host} as ${nodeId} of operator ${operator}`);
-        tell({ state: "active", operator, problem: null });
-        tasks.open().catch((error: unknown) => out(`could not offer slots: ${String(error)}`));
+      onWelcome: (welcome) => {
+        tasks.open(welcome);
+        const { operator, leases } = welcome;
+        const resumed = leases.length === 0 ? "" : `; tasks that go on: ${leases.length}`;
+        out(`joined ${options.routerUrl.host} as ${nodeId} of operator ${operator}${resumed}`);
+        status.change({ state: isStopping ? "draining" : "active", operator, problem: null });
       },
       onFrame: (frame) => {
-        if (frame.type === "task") tasks.take(frame);
-        else if (frame.type === "cancel") tasks.cancel(frame.attemptId);
-        else stop(`the router asks to drain: ${frame.reason}`);
+        switch (frame.type) {
+          case "task":
+            return tasks.take(frame);
+          case "cancel":
+            return tasks.cancel(frame);
+          case "resume":
+            return tasks.resume(frame);
+          case "acked":
+            return tasks.acked(frame);
+          case "standing": {
+            const about = models.find(({ card }) => card.fileSha256 === frame.model);
+            if (about !== undefined) status.stand(about.card.name, { kind: frame.kind, text: frame.text });
+            return;
+          }
+          case "drain":
+            return stop(`the router asks to drain: ${frame.reason}`);
+        }
       },
-      onLost: ({ reason, retryMs }) => {
+      onLost: ({ reason, retryMs, wasWelcomed }) => {
+        tasks.lost();
+        if (wasWelcomed) status.countLoss(reason);
+        const running = tasks.runningCount === 0 ? "" : `; tasks that go on meanwhile: ${tasks.runningCount}`;
         out(
-          `no connection to ${options.routerUrl.host}: ${reason}; dialling again in ${(retryMs / 1_000).toFixed(1)} s`,
+          `no connection to ${options.routerUrl.host}: ${reason}; dialling again in ${(retryMs / 1_000).toFixed(1)} s${running}`,
         );
-        tell({ state: "connecting", problem: reason });
-        tasks.abandon().catch((error: unknown) => out(`could not end what ran: ${String(error)}`));
+        status.change({ state: isStopping ? "draining" : "connecting", problem: reason });
       },
     },
+    work: { holding: () => tasks.holding(), isBusy: () => tasks.runningCount > 0 },
   });
   const tasks = new TaskRunner({
     models: models.map(({ card, engine }) => ({ ...card, engine })),
@@ -114,16 +118,10 @@ export async function start(options: StartOptions): Promise<number> {
     onFinished: (task) => {
       out(taskLine(task, new Date()));
       outputLog?.write(task);
-      const isFailed = task.outcome === "failed";
-      tell({
-        tasksDone: status.tasksDone + (isFailed ? 0 : 1),
-        tasksFailed: status.tasksFailed + (isFailed ? 1 : 0),
-        tokensOut: status.tokensOut + task.tokenIds.length,
-      });
+      status.count(task);
     },
   });
   runner = tasks;
-  const pulse = setInterval(() => tell({}), statusEveryMs);
 
   let isStopping = false;
   const stop = (reason: string) => {
@@ -133,7 +131,7 @@ export async function start(options: StartOptions): Promise<number> {
     }
     isStopping = true;
     out(`${reason}: finishing ${tasks.runningCount} running tasks, taking no more`);
-    tell({ state: "draining" });
+    status.change({ state: "draining" });
     tasks
       .drain()
       .catch((error: unknown) => out(`could not drain: ${String(error)}`))
@@ -143,22 +141,27 @@ export async function start(options: StartOptions): Promise<number> {
   process.on("SIGINT", () => stop("SIGINT"));
   if (options.exitWithParent) process.stdin.on("close", () => process.exit(0)).resume();
 
-  tell({
+  status.change({
     state: "connecting",
-    models: models.map(({ card }) => ({ name: card.name, slots: card.slots, tokensPerSecond: card.tokensPerSecond })),
+    models: models.map(({ card: { name, slots, tokensPerSecond } }) => ({
+      name,
+      slots,
+      tokensPerSecond,
+      standing: null,
+    })),
   });
   try {
     await connection.run();
-    tell({ state: "stopped" });
+    status.change({ state: "stopped" });
     return 0;
   } catch (error) {
     if (!(error instanceof ConnectionRefused)) throw error;
     out(`${options.routerUrl.host} refuses this node (${error.code}): ${error.message}`);
-    tell({ state: "refused", problem: error.message });
+    status.change({ state: "refused", problem: error.message });
     return 1;
   } finally {
-    clearInterval(pulse);
-    await tasks.abandon();
+    status.stop();
+    await tasks.close();
     for (const { engine } of models) await engine.dispose();
     await llama.dispose();
     await outputLog?.close();

@@ -1,7 +1,7 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterEach, beforeEach, expect, test } from "vitest";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { type NodeStatus, writeNodeStatus } from "../status-file.ts";
 import { status } from "./status.ts";
 
@@ -13,10 +13,12 @@ const known: NodeStatus = {
   operator: "k3j9q1w5e7r2",
   state: "active",
   problem: null,
-  models: [{ name: "a-model", slots: 4, tokensPerSecond: 12.5 }],
+  models: [{ name: "a-model", slots: 4, tokensPerSecond: 12.5, standing: null }],
+  losses: { lastHour: 0, last: null },
   running: 1,
   tasksDone: 2,
   tasksFailed: 3,
+  tasksResumed: 5,
   tokensOut: 4,
   startedAtMs: 0,
   updatedAtMs: Date.now(),
@@ -45,10 +47,50 @@ test("a node that takes work is shown whole, and the exit code is 0", () => {
       "router   https://router.example/",
       "operator k3j9q1w5e7r2",
       "models   a-model (4 slots, 12.5 tokens/s)",
-      "work     1 running, 2 done, 3 failed, 4 tokens out",
+      "work     1 running, 2 done, 3 failed, 5 resumed, 4 tokens out",
+      "socket   never lost",
       "since    1970-01-01T00:00:00.000Z",
     ].join("\n"),
   });
+});
+
+describe("what the router last said of a model", () => {
+  const [model] = known.models;
+  if (model === undefined) throw new Error("the example has a model");
+  const models = [
+    { ...model, standing: { kind: "serving", text: "It gets its share of the requests." } },
+    { ...model, name: "b-model", standing: null },
+    { ...model, name: "c-model", standing: { kind: "flapping", text: "Its socket broke 5 times in an hour." } },
+  ];
+
+  test("is shown beside it, a line a model", () => {
+    expect(told({ models }).text).toContain(
+      [
+        "models   a-model (4 slots, 12.5 tokens/s): It gets its share of the requests.",
+        "         b-model (4 slots, 12.5 tokens/s)",
+        "         c-model (4 slots, 12.5 tokens/s): Its socket broke 5 times in an hour.",
+        "work ",
+      ].join("\n"),
+    );
+  });
+
+  test.each<[when: string, change: Partial<NodeStatus>]>([
+    ["it has no connection", { state: "connecting" }],
+    ["it died", { updatedAtMs: 0 }],
+  ])("is not shown where %s: it holds no more", (_when, change) => {
+    expect(told({ models, ...change }).text).toContain("a-model (4 slots, 12.5 tokens/s)\n");
+  });
+});
+
+test.each([
+  [0, "0 times"],
+  [1, "once"],
+  [2, "2 times"],
+])("%i lost sockets are told as %s, with when and why the last one was", (lastHour, times) => {
+  const { text } = told({ losses: { lastHour, last: { atMs: 1_000, reason: "the router stopped answering" } } });
+  expect(text).toContain(
+    `socket   lost ${times} in the last hour, last at 1970-01-01T00:00:01.000Z: the router stopped answering`,
+  );
 });
 
 test.each<[what: string, change: Partial<NodeStatus>, words: string]>([

@@ -1,28 +1,35 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { type AttemptId, attemptIdSchema } from "../../core/ids.ts";
-import { type DeltaItem, deltaFrameSchema } from "../../core/wire/node-frame.ts";
-import { DeltaBatcher } from "./delta-batcher.ts";
+import { limits } from "../../core/limits.ts";
+import { deltaItemSchema } from "../../core/wire/node-frame.ts";
+import { DeltaBatcher, type Gathered } from "./delta-batcher.ts";
+import type { Piece } from "./held-attempts.ts";
 
 const attempt = (number: number): AttemptId => attemptIdSchema.parse(`attempt_${String(number).padStart(4, "0")}`);
 const [a, b] = [attempt(1), attempt(2)];
-let frames: DeltaItem[][];
+let gathered: Gathered[];
+let frames: Piece[][];
 let batcher: DeltaBatcher;
 
 beforeEach(() => {
   vi.useFakeTimers();
+  gathered = [];
   frames = [];
-  batcher = new DeltaBatcher((items) => frames.push(items));
+  batcher = new DeltaBatcher((each) => {
+    gathered.push(each);
+    frames.push(each.pieces);
+  });
 });
 afterEach(() => {
-  // Whatever was sent is what the wire takes.
-  for (const items of frames) deltaFrameSchema.parse({ type: "delta", items });
+  // Whatever is handed on is what the wire takes.
+  for (const piece of frames.flat()) deltaItemSchema.parse({ ...piece, seq: 0 });
   vi.useRealTimers();
 });
 
 describe("text", () => {
   test("an answer's first piece goes out at once", () => {
     batcher.addText(a, { text: "Paris", tokenIds: [1] });
-    expect(frames).toEqual([[{ attemptId: a, seq: 0, text: "Paris", tokenIds: [1] }]]);
+    expect(frames).toEqual([[{ attemptId: a, text: "Paris", tokenIds: [1] }]]);
   });
 
   test("further pieces wait for the tick and go in one frame", () => {
@@ -32,7 +39,7 @@ describe("text", () => {
     vi.advanceTimersByTime(19);
     expect(frames).toHaveLength(1);
     vi.advanceTimersByTime(1);
-    expect(frames.slice(1)).toEqual([[{ attemptId: a, seq: 1, text: "aris", tokenIds: [2, 3, 4] }]]);
+    expect(frames.slice(1)).toEqual([[{ attemptId: a, text: "aris", tokenIds: [2, 3, 4] }]]);
   });
 
   test("all answers of a tick go in one frame", () => {
@@ -43,8 +50,8 @@ describe("text", () => {
     vi.advanceTimersByTime(20);
     expect(frames.slice(2)).toEqual([
       [
-        { attemptId: a, seq: 1, text: "a1" },
-        { attemptId: b, seq: 1, text: "b1" },
+        { attemptId: a, text: "a1" },
+        { attemptId: b, text: "b1" },
       ],
     ]);
   });
@@ -54,8 +61,8 @@ describe("text", () => {
     batcher.addText(a, { text: "a1", tokenIds: [] });
     batcher.addText(b, { text: "b0", tokenIds: [] });
     expect(frames.at(-1)).toEqual([
-      { attemptId: a, seq: 1, text: "a1" },
-      { attemptId: b, seq: 0, text: "b0" },
+      { attemptId: a, text: "a1" },
+      { attemptId: b, text: "b0" },
     ]);
     vi.advanceTimersByTime(1_000);
     expect(frames).toHaveLength(2);
@@ -63,23 +70,22 @@ describe("text", () => {
 
   test("a token that is half a character is counted, without text", () => {
     batcher.addText(a, { text: "", tokenIds: [9] });
-    expect(frames).toEqual([[{ attemptId: a, seq: 0, tokenIds: [9] }]]);
+    expect(frames).toEqual([[{ attemptId: a, tokenIds: [9] }]]);
   });
 
-  test("a piece of nothing sends nothing and takes no seq", () => {
+  test("a piece of nothing is none", () => {
     batcher.addText(a, { text: "", tokenIds: [] });
     batcher.end(a);
     expect(frames).toEqual([]);
   });
 
-  test("seq counts without gaps and no token is lost, whatever the ticks", () => {
+  test("no token is lost, whatever the ticks", () => {
     for (let token = 0; token < 200; token += 1) {
       batcher.addText(a, { text: `${token} `, tokenIds: [token] });
       vi.advanceTimersByTime(token % 7);
     }
     batcher.end(a);
     const items = frames.flat();
-    expect(items.map(({ seq }) => seq)).toEqual(items.map((_, index) => index));
     expect(items.flatMap(({ tokenIds }) => tokenIds ?? [])).toEqual(Array.from({ length: 200 }, (_, token) => token));
     expect(items.map(({ text }) => text ?? "").join("")).toHaveLength(200 + 10 + 90 * 2 + 100 * 3);
     expect(frames.length).toBeLessThan(50);
@@ -108,7 +114,7 @@ describe("vectors", () => {
   test("travel as little-endian float32 in base64", () => {
     batcher.addVector(a, 3, Float32Array.of(1, -2));
     batcher.end(a);
-    expect(frames).toEqual([[{ attemptId: a, seq: 0, vectors: [{ index: 3, float32: "AACAPwAAAMA=" }] }]]);
+    expect(frames).toEqual([[{ attemptId: a, vectors: [{ index: 3, float32: "AACAPwAAAMA=" }] }]]);
   });
 
   test("of a part of a larger buffer are that part alone", () => {
@@ -117,14 +123,13 @@ describe("vectors", () => {
     expect(frames[0]?.[0]?.vectors).toEqual([{ index: 0, float32: "AACAPwAAAMA=" }]);
   });
 
-  test("are split before a frame nears the wire's bound, and none is lost", () => {
+  test("are split into pieces of which a node can keep some to send again, and none is lost", () => {
     const vector = new Float32Array(4_096);
     for (let index = 0; index < 100; index += 1) batcher.addVector(a, index, vector);
     batcher.end(a);
     expect(frames.length).toBeGreaterThan(2);
-    for (const frame of frames) expect(JSON.stringify(frame).length).toBeLessThan(1_000_000);
+    for (const frame of frames) expect(JSON.stringify(frame).length).toBeLessThan(limits.replayBytes / 2);
     const items = frames.flat();
-    expect(items.map(({ seq }) => seq)).toEqual(items.map((_, index) => index));
     expect(items.flatMap(({ vectors }) => vectors?.map(({ index }) => index) ?? [])).toEqual(
       Array.from({ length: 100 }, (_, index) => index),
     );
@@ -143,7 +148,7 @@ describe("the end", () => {
     batcher.addText(a, { text: "a", tokenIds: [1] });
     batcher.addText(a, { text: "b", tokenIds: [2] });
     batcher.end(a);
-    expect(frames.at(-1)).toEqual([{ attemptId: a, seq: 1, text: "b", tokenIds: [2] }]);
+    expect(frames.at(-1)).toEqual([{ attemptId: a, text: "b", tokenIds: [2] }]);
   });
 
   test("leaves nothing behind, and may come twice", () => {
@@ -153,14 +158,41 @@ describe("the end", () => {
     vi.advanceTimersByTime(1_000);
     expect(frames).toHaveLength(1);
   });
+});
 
-  test("of the socket drops everything: no frame follows", () => {
-    batcher.addText(a, { text: "a", tokenIds: [1] });
-    batcher.addText(a, { text: "b", tokenIds: [2] });
-    batcher.clear();
+describe("an ack", () => {
+  const ack = { attemptId: a, promptTokens: 7 };
+
+  test("travels with the first piece", () => {
+    batcher.addAck(a, 7);
+    vi.advanceTimersByTime(19);
+    expect(gathered).toEqual([]);
+    batcher.addText(a, { text: "Paris", tokenIds: [1] });
+    expect(gathered).toEqual([{ acks: [ack], pieces: [{ attemptId: a, text: "Paris", tokenIds: [1] }] }]);
     vi.advanceTimersByTime(1_000);
+    expect(gathered).toHaveLength(1);
+  });
+
+  test("goes alone where no piece comes within 20 ms, and once", () => {
+    batcher.addAck(a, 7);
+    vi.advanceTimersByTime(20);
+    expect(gathered).toEqual([{ acks: [ack], pieces: [] }]);
+    batcher.addText(a, { text: "Paris", tokenIds: [1] });
+    expect(gathered.slice(1)).toEqual([{ acks: [], pieces: [{ attemptId: a, text: "Paris", tokenIds: [1] }] }]);
+  });
+
+  test("goes with the end of an answer without pieces", () => {
+    batcher.addAck(a, 7);
     batcher.end(a);
-    expect(frames).toHaveLength(1);
-    expect(vi.getTimerCount()).toBe(0);
+    expect(gathered).toEqual([{ acks: [ack], pieces: [] }]);
+  });
+
+  test("waits no longer than 20 ms, however many answers are under way", () => {
+    for (let number = 10; number < 100; number += 1) batcher.addText(attempt(number), { text: "x", tokenIds: [] });
+    batcher.addText(attempt(10), { text: "y", tokenIds: [] });
+    gathered.length = 0;
+    batcher.addAck(a, 7);
+    vi.advanceTimersByTime(20);
+    expect(gathered).toEqual([{ acks: [ack], pieces: [{ attemptId: attempt(10), text: "y" }] }]);
   });
 });

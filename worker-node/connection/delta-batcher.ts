@@ -1,32 +1,48 @@
 import type { AttemptId } from "../../core/ids.ts";
-import type { DeltaItem } from "../../core/wire/node-frame.ts";
+import type { Piece } from "./held-attempts.ts";
 
-/** What an engine gave since the last frame. */
+/** What gathered since the last time: acks, and at most one piece of each answer. */
+export interface Gathered {
+  acks: { attemptId: AttemptId; promptTokens: number }[];
+  pieces: Piece[];
+}
+
+/** What waits of one answer. */
 interface Pending {
+  promptTokens: number | undefined;
   text: string;
   tokenIds: number[];
   vectors: { index: number; float32: string }[];
   vectorBytes: number;
-  nextSeq: number;
+  /** True once a piece has gone out. */
+  hasBegun: boolean;
 }
 
-/** A frame goes out before the tick once this much of vectors waits, so that no frame nears the wire's bound. */
-const vectorBytesPerFrame = 512 * 1024;
+/** A piece ends once it holds this much of vectors, so that a node can keep some to send again and none fills a frame. */
+const vectorBytesPerPiece = 64 * 1024;
 /** The tick: 20 ms for up to 8 answers at once, 100 ms from 64 on; an object takes about 1,000 messages a second. */
 const tickMs = { least: 20, most: 100 };
 const answersFor = { least: 8, most: 64 };
 
 /**
- * Gathers pieces of all answers into one frame a tick. An answer's first piece goes out at once: it is what a reader
- * waits for.
+ * Gathers what comes of all answers and hands it on once a tick. An answer's first token goes on at once, since a reader
+ * waits for it, and takes along what waits; an ack waits for that token as long as the shortest tick, so that they
+ * travel together.
  */
 export class DeltaBatcher {
   readonly #pending = new Map<AttemptId, Pending>();
-  readonly #send: (items: DeltaItem[]) => void;
+  readonly #handOn: (gathered: Gathered) => void;
   #timer: ReturnType<typeof setTimeout> | undefined;
+  #dueAtMs = Number.POSITIVE_INFINITY;
 
-  constructor(send: (items: DeltaItem[]) => void) {
-    this.#send = send;
+  constructor(handOn: (gathered: Gathered) => void) {
+    this.#handOn = handOn;
+  }
+
+  /** Adds an answer's ack: before anything else of it. */
+  addAck(attemptId: AttemptId, promptTokens: number): void {
+    this.#of(attemptId).promptTokens = promptTokens;
+    this.#schedule(tickMs.least);
   }
 
   /** Adds text and tokens of an answer. */
@@ -34,8 +50,8 @@ export class DeltaBatcher {
     const pending = this.#of(attemptId);
     pending.text += text;
     pending.tokenIds.push(...tokenIds);
-    if (pending.nextSeq === 0) this.#flush();
-    else this.#schedule();
+    if (!pending.hasBegun && isFilled(pending)) this.#flush();
+    else this.#schedule(tickFor(this.#pending.size));
   }
 
   /** Adds one embedding: `vector` as little-endian float32. */
@@ -44,59 +60,56 @@ export class DeltaBatcher {
     const bytes = Buffer.from(vector.buffer, vector.byteOffset, vector.byteLength);
     pending.vectors.push({ index, float32: bytes.toString("base64") });
     pending.vectorBytes += bytes.length;
-    if (pending.vectorBytes >= vectorBytesPerFrame) this.#flush();
-    else this.#schedule();
+    if (pending.vectorBytes >= vectorBytesPerPiece) this.#flush();
+    else this.#schedule(tickFor(this.#pending.size));
   }
 
-  /** Sends what an answer has left and forgets it. */
+  /** Hands on what an answer has left and forgets it. */
   end(attemptId: AttemptId): void {
     const pending = this.#pending.get(attemptId);
-    if (pending !== undefined && isFilled(pending)) this.#flush();
+    if (pending !== undefined && (pending.promptTokens !== undefined || isFilled(pending))) this.#flush();
     this.#pending.delete(attemptId);
-  }
-
-  /** Drops everything: the socket is gone. */
-  clear(): void {
-    this.#pending.clear();
-    clearTimeout(this.#timer);
-    this.#timer = undefined;
   }
 
   #of(attemptId: AttemptId): Pending {
     const known = this.#pending.get(attemptId);
     if (known !== undefined) return known;
-    const pending: Pending = { text: "", tokenIds: [], vectors: [], vectorBytes: 0, nextSeq: 0 };
+    const pending = emptyPending({ hasBegun: false });
     this.#pending.set(attemptId, pending);
     return pending;
   }
 
-  #schedule(): void {
-    this.#timer ??= setTimeout(() => this.#flush(), tickFor(this.#pending.size));
+  #schedule(delayMs: number): void {
+    const dueAtMs = performance.now() + delayMs;
+    if (this.#dueAtMs <= dueAtMs) return;
+    clearTimeout(this.#timer);
+    this.#dueAtMs = dueAtMs;
+    this.#timer = setTimeout(() => this.#flush(), delayMs);
   }
 
   #flush(): void {
     clearTimeout(this.#timer);
-    this.#timer = undefined;
-    const items: DeltaItem[] = [];
+    this.#dueAtMs = Number.POSITIVE_INFINITY;
+    const gathered: Gathered = { acks: [], pieces: [] };
     for (const [attemptId, pending] of this.#pending) {
-      if (!isFilled(pending)) continue;
-      items.push({
-        attemptId,
-        seq: pending.nextSeq,
-        ...(pending.text === "" ? {} : { text: pending.text }),
-        ...(pending.tokenIds.length === 0 ? {} : { tokenIds: pending.tokenIds }),
-        ...(pending.vectors.length === 0 ? {} : { vectors: pending.vectors }),
-      });
-      this.#pending.set(attemptId, {
-        text: "",
-        tokenIds: [],
-        vectors: [],
-        vectorBytes: 0,
-        nextSeq: pending.nextSeq + 1,
-      });
+      const { promptTokens, text, tokenIds, vectors, hasBegun } = pending;
+      if (promptTokens !== undefined) gathered.acks.push({ attemptId, promptTokens });
+      if (isFilled(pending)) {
+        gathered.pieces.push({
+          attemptId,
+          ...(text === "" ? {} : { text }),
+          ...(tokenIds.length === 0 ? {} : { tokenIds }),
+          ...(vectors.length === 0 ? {} : { vectors }),
+        });
+      }
+      this.#pending.set(attemptId, emptyPending({ hasBegun: hasBegun || isFilled(pending) }));
     }
-    if (items.length > 0) this.#send(items);
+    if (gathered.acks.length > 0 || gathered.pieces.length > 0) this.#handOn(gathered);
   }
+}
+
+function emptyPending({ hasBegun }: { hasBegun: boolean }): Pending {
+  return { promptTokens: undefined, text: "", tokenIds: [], vectors: [], vectorBytes: 0, hasBegun };
 }
 
 function isFilled(pending: Pending): boolean {

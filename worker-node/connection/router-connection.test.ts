@@ -3,15 +3,18 @@ import { type WebSocket, WebSocketServer } from "ws";
 import { isHelloSigned, type NodeKeyPair, newNodeKey, nodeIdOf } from "../../core/identity/node-key.ts";
 import { limits } from "../../core/limits.ts";
 import type { RefusalCode } from "../../core/refusal.ts";
-import { nodeFrameExamples, routerFrameExamples } from "../../core/wire/frame-examples.ts";
-import { type HelloFrame, helloFrameSchema } from "../../core/wire/node-frame.ts";
+import { nodeFrameExamples, resumeExample, routerFrameExamples } from "../../core/wire/frame-examples.ts";
+import { type HeldAttempt, type HelloFrame, helloFrameSchema } from "../../core/wire/node-frame.ts";
 import { connectPath, heartbeatText } from "../../core/wire/protocol.ts";
 import type { RouterFrame } from "../../core/wire/router-frame.ts";
-import { type ConnectionEvents, ConnectionRefused, RouterConnection } from "./router-connection.ts";
+import { type ConnectionEvents, ConnectionRefused, RouterConnection, type WelcomeFrame } from "./router-connection.ts";
 
 const { name, software, engine, hardware, models } = nodeFrameExamples.hello;
 const details = { name, software, engine, hardware, models };
-const { challenge, welcome, task, cancel } = routerFrameExamples;
+const { challenge, welcome, task, cancel, acked } = routerFrameExamples;
+
+/** A welcome after which no heartbeat comes in the time of a test, to a node that holds nothing. */
+const calm: WelcomeFrame = { ...welcome, heartbeatMs: 60_000, busyHeartbeatMs: 60_000, leases: [] };
 
 /** A node's socket as the router has it. */
 class Guest {
@@ -32,8 +35,9 @@ class Guest {
     });
   }
 
-  say(frame: RouterFrame): void {
-    this.socket.send(JSON.stringify(frame));
+  /** Frames as one message. */
+  say(...frames: RouterFrame[]): void {
+    this.socket.send(JSON.stringify(frames.length === 1 ? frames[0] : frames));
   }
 
   /** The next message from the node, in order. */
@@ -44,10 +48,10 @@ class Guest {
   }
 
   /** Challenges, takes the hello, and welcomes. */
-  async admit({ heartbeatMs = 60_000 } = {}): Promise<HelloFrame> {
+  async admit(fields: Partial<WelcomeFrame> = {}): Promise<HelloFrame> {
     this.say(challenge);
     const hello = helloFrameSchema.parse(JSON.parse(await this.heard()));
-    this.say({ ...welcome, heartbeatMs });
+    this.say({ ...calm, ...fields });
     return hello;
   }
 }
@@ -58,6 +62,8 @@ let key: NodeKeyPair;
 let guests: Guest[];
 let arrivals: ((guest: Guest) => void)[];
 let connection: RouterConnection;
+let holding: HeldAttempt[];
+let isBusy: boolean;
 let events: { [Event in keyof ConnectionEvents]: ReturnType<typeof vi.fn<ConnectionEvents[Event]>> };
 
 beforeEach(async () => {
@@ -76,6 +82,8 @@ beforeEach(async () => {
   routerUrl = new URL(`http://127.0.0.1:${address.port}`);
   key = await newNodeKey();
   events = { onWelcome: vi.fn(), onFrame: vi.fn(), onLost: vi.fn() };
+  holding = [];
+  isBusy = false;
   connection = dial();
 });
 afterEach(async () => {
@@ -91,6 +99,7 @@ function dial(options: { routerUrl?: URL; invite?: string } = {}): RouterConnect
     key,
     details: { ...details, invite: options.invite },
     events,
+    work: { holding: () => holding, isBusy: () => isBusy },
   });
 }
 
@@ -126,7 +135,7 @@ describe("joining", () => {
     const ran = connection.run();
     const hello = await (await arrival()).admit();
     const nodeId = await nodeIdOf(key.publicKey);
-    expect(hello).toMatchObject({ type: "hello", protocol: 1, nodeId, host: routerUrl.host, ...details });
+    expect(hello).toMatchObject({ type: "hello", protocol: 2, nodeId, host: routerUrl.host, ...details });
     expect(hello).not.toHaveProperty("invite");
     const claim = { nodeId, nonce: challenge.nonce, host: routerUrl.host };
     expect(await isHelloSigned(claim, hello)).toBe(true);
@@ -144,15 +153,15 @@ describe("joining", () => {
     await ran;
   });
 
-  test("tells of the welcome, then of tasks and cancels, in order", async () => {
+  test("tells of the welcome, then of everything else, in order, in one message or in several", async () => {
     const ran = connection.run();
     const guest = await arrival();
     await guest.admit();
     guest.say(task);
-    guest.say(cancel);
-    await until(() => expect(events.onFrame).toHaveBeenCalledTimes(2));
-    expect(events.onWelcome.mock.calls).toEqual([[{ ...welcome, heartbeatMs: 60_000 }]]);
-    expect(events.onFrame.mock.calls).toEqual([[task], [cancel]]);
+    guest.say(cancel, acked);
+    await until(() => expect(events.onFrame).toHaveBeenCalledTimes(3));
+    expect(events.onWelcome.mock.calls).toEqual([[calm]]);
+    expect(events.onFrame.mock.calls).toEqual([[task], [cancel], [acked]]);
     connection.close();
     await ran;
   });
@@ -165,8 +174,22 @@ describe("joining", () => {
     await welcomed();
     connection.send(nodeFrameExamples.pull);
     connection.send(nodeFrameExamples.ack);
-    expect(JSON.parse(await guest.heard())).toEqual(nodeFrameExamples.pull);
-    expect(JSON.parse(await guest.heard())).toEqual(nodeFrameExamples.ack);
+    expect(JSON.parse(await guest.heard())).toEqual([nodeFrameExamples.pull, nodeFrameExamples.ack]);
+    connection.send(nodeFrameExamples.commit);
+    expect(JSON.parse(await guest.heard())).toEqual(nodeFrameExamples.commit);
+    connection.close();
+    await ran;
+  });
+
+  test("what is sent in answer to a welcome goes as one message", async () => {
+    events.onWelcome.mockImplementation(() => {
+      connection.send(nodeFrameExamples.ack);
+      connection.send(nodeFrameExamples.pull);
+    });
+    const ran = connection.run();
+    const guest = await arrival();
+    await guest.admit();
+    expect(JSON.parse(await guest.heard())).toEqual([nodeFrameExamples.ack, nodeFrameExamples.pull]);
     connection.close();
     await ran;
   });
@@ -182,11 +205,29 @@ describe("a lost socket", () => {
     const second = await arrival();
     expect(events.onLost).toHaveBeenCalledOnce();
     const [loss] = events.onLost.mock.calls[0] ?? [];
-    expect(loss).toMatchObject({ reason: "the object was reset" });
-    expect(loss?.retryMs).toBeGreaterThanOrEqual(125);
-    expect(loss?.retryMs).toBeLessThanOrEqual(250);
+    expect(loss).toMatchObject({ reason: "the object was reset", wasWelcomed: true });
     await second.admit();
     await until(() => expect(events.onWelcome).toHaveBeenCalledTimes(2));
+    connection.close();
+    await ran;
+  });
+
+  test.each<[what: string, livedMs: number, leastMs: number, mostMs: number]>([
+    ["that lasted is dialled again at once: readers wait", 1_000, 0, 100],
+    ["that broke at once is dialled again after a pause, so that nobody is dialled without end", 0, 125, 250],
+  ])("%s", async (_what, livedMs, leastMs, mostMs) => {
+    const clock = vi.spyOn(performance, "now").mockReturnValue(5_000);
+    const ran = connection.run();
+    const guest = await arrival();
+    await guest.admit();
+    await welcomed();
+    clock.mockReturnValue(5_000 + livedMs);
+    guest.socket.terminate();
+    await until(() => expect(events.onLost).toHaveBeenCalledOnce());
+    clock.mockRestore();
+    const retryMs = events.onLost.mock.calls[0]?.[0].retryMs;
+    expect(retryMs).toBeGreaterThanOrEqual(leastMs);
+    expect(retryMs).toBeLessThanOrEqual(mostMs);
     connection.close();
     await ran;
   });
@@ -228,6 +269,37 @@ describe("a lost socket", () => {
     const ran = connection.run();
     await until(() => expect(events.onLost.mock.calls.length).toBeGreaterThanOrEqual(2));
     expect(events.onLost.mock.calls[0]?.[0].reason).toContain("ECONNREFUSED");
+    expect(events.onLost.mock.calls[0]?.[0].wasWelcomed).toBe(false);
+    connection.close();
+    await ran;
+  });
+});
+
+describe("what outlives a socket", () => {
+  test("is nothing at the first hello", async () => {
+    holding = [...resumeExample.holding];
+    const ran = connection.run();
+    expect(await (await arrival()).admit()).not.toHaveProperty("resume");
+    connection.close();
+    await ran;
+  });
+
+  test("is named at the next, with the last welcome's token, as it is at that moment", async () => {
+    const ran = connection.run();
+    const [first, second] = ["1".repeat(22), "2".repeat(22)];
+    const one = await arrival();
+    await one.admit({ resumeToken: first });
+    await welcomed();
+    one.socket.terminate();
+    const two = await arrival();
+    holding = [...resumeExample.holding];
+    const hello = await two.admit({ resumeToken: second, leases: welcome.leases });
+    expect(hello.resume).toEqual({ token: first, holding: resumeExample.holding });
+    await until(() => expect(events.onWelcome).toHaveBeenCalledTimes(2));
+    expect(events.onWelcome.mock.calls[1]?.[0].leases).toEqual(welcome.leases);
+    holding = [];
+    two.socket.terminate();
+    expect((await (await arrival()).admit()).resume).toEqual({ token: second, holding: [] });
     connection.close();
     await ran;
   });
@@ -284,9 +356,10 @@ describe("the router's no", () => {
 
 describe("a router that breaks the protocol is left, and dialled again", () => {
   test.each<[what: string, message: string | Buffer, problem: string]>([
-    ["no JSON", "{", "the frame is not JSON"],
+    ["no JSON", "{", "the message is not JSON"],
     ["an unknown frame", '{"type":"gossip"}', "type: "],
     ["an unknown field", JSON.stringify({ ...cancel, why: "x" }), "why"],
+    ["one bad frame among good ones", JSON.stringify([cancel, { type: "gossip" }]), "type: "],
     ["bytes", Buffer.from(heartbeatText), "frames are text, not binary"],
   ])("%s", async (_what, message, problem) => {
     const ran = connection.run();
@@ -326,7 +399,64 @@ describe("a heartbeat", () => {
     expect(await guest.heard()).toBe(heartbeatText);
     await guest.closed;
     await arrival();
-    expect(events.onLost.mock.calls[0]?.[0].reason).toBe("the router stopped answering heartbeats");
+    expect(events.onLost.mock.calls[0]?.[0].reason).toBe("the router stopped answering");
+    connection.close();
+    await ran;
+  });
+});
+
+describe("while tasks run", () => {
+  /** Resolves when an event comes; `until` would move a clock that stands still. */
+  const next = (event: keyof ConnectionEvents) =>
+    new Promise<void>((resolve) => events[event].mockImplementationOnce(() => resolve()));
+
+  test("heartbeats come as often as the welcome says for it, each alone, from a task's arrival to its last frame", async () => {
+    vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout", "setInterval", "clearInterval"] });
+    const [welcomeCame, taskCame] = [next("onWelcome"), next("onFrame")];
+    const ran = connection.run();
+    const guest = await arrival();
+    await guest.admit({ busyHeartbeatMs: 1_000 });
+    await welcomeCame;
+    vi.advanceTimersByTime(10_000);
+    isBusy = true;
+    guest.say(task);
+    await taskCame;
+    for (let beat = 0; beat < 3; beat += 1) {
+      vi.advanceTimersByTime(1_000);
+      expect(await guest.heard()).toBe(heartbeatText);
+      const heard = next("onFrame");
+      guest.say({ type: "heartbeat" }, acked);
+      await heard;
+    }
+    isBusy = false;
+    connection.send(nodeFrameExamples.commit);
+    expect(JSON.parse(await guest.heard())).toEqual(nodeFrameExamples.commit);
+    vi.advanceTimersByTime(10_000);
+    connection.send(nodeFrameExamples.pull);
+    expect(JSON.parse(await guest.heard())).toEqual(nodeFrameExamples.pull);
+    connection.close();
+    await ran;
+  });
+
+  test("a router that says nothing for 3 s is left, and dialled again at once", async () => {
+    vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout", "setInterval", "clearInterval", "performance"] });
+    isBusy = true;
+    const [welcomeCame, lossCame] = [next("onWelcome"), next("onLost")];
+    const ran = connection.run();
+    const guest = await arrival();
+    await guest.admit();
+    await welcomeCame;
+    vi.advanceTimersByTime(limits.busySilenceMs - 1);
+    connection.send(nodeFrameExamples.pull);
+    expect(JSON.parse(await guest.heard())).toEqual(nodeFrameExamples.pull);
+    vi.advanceTimersByTime(1);
+    await guest.closed;
+    await lossCame;
+    expect(events.onLost.mock.calls[0]?.[0]).toMatchObject({
+      reason: "the router stopped answering",
+      wasWelcomed: true,
+    });
+    expect(events.onLost.mock.calls[0]?.[0].retryMs).toBeLessThanOrEqual(100);
     connection.close();
     await ran;
   });
@@ -344,6 +474,17 @@ test("a router that takes the socket and says nothing is given up in time", asyn
   expect(events.onLost.mock.calls[0]?.[0].reason).toBe("the router did not welcome this node in time");
   // The clock stands still now: closing ends the wait for the next dial, however long it was.
   connection.close();
+  await ran;
+});
+
+test("closing sends what was said before it", async () => {
+  const ran = connection.run();
+  const guest = await arrival();
+  await guest.admit();
+  await welcomed();
+  connection.send(nodeFrameExamples.drained);
+  connection.close();
+  expect(JSON.parse(await guest.heard())).toEqual(nodeFrameExamples.drained);
   await ran;
 });
 

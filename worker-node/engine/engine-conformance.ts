@@ -1,6 +1,8 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import type { ChatMessage, Sampling } from "../../core/wire/task-input.ts";
-import type { ChatOutcome, ChatPiece, ContextOverflow, Engine, PreparedChat } from "./engine.ts";
+import type { ChatMessage } from "../../core/wire/task-input.ts";
+import { type Answer, ask, greedy, prepare, user } from "./ask-engine.fixture.ts";
+import { describeContinuation } from "./continuation-conformance.ts";
+import type { ChatOutcome, ContextOverflow, Engine } from "./engine.ts";
 
 /** Makes engines for the suite; each call gives a new one, which the suite disposes of. */
 export interface EngineMakers {
@@ -11,59 +13,13 @@ export interface EngineMakers {
   slots: number;
 }
 
-const greedy: Sampling = {
-  temperature: 0,
-  topP: 1,
-  frequencyPenalty: 0,
-  presencePenalty: 0,
-  seed: 1,
-  stop: [],
-  maxTokens: 12,
-};
-
-interface Answer {
-  outcome: ChatOutcome;
-  pieces: ChatPiece[];
-  tokenIds: number[];
-  text: string;
-}
-
-interface Asking {
-  messages?: ChatMessage[];
-  sampling?: Partial<Sampling>;
-  signal?: AbortSignal;
-  /** Called at each piece with the number of pieces so far. */
-  onPiece?: (count: number) => void;
-}
-
-const user = (content: string): ChatMessage => ({ role: "user", content });
-
-async function ask(engine: Engine, asking: Asking = {}): Promise<Answer> {
-  const prepared = await prepare(engine, asking);
-  const pieces: ChatPiece[] = [];
-  const outcome = await prepared.run({
-    onPiece: (piece) => {
-      pieces.push(piece);
-      asking.onPiece?.(pieces.length);
-    },
-    signal: asking.signal ?? new AbortController().signal,
-  });
-  const tokenIds = pieces.flatMap((piece) => piece.tokenIds);
-  return { outcome, pieces, tokenIds, text: pieces.map((piece) => piece.text).join("") };
-}
-
-async function prepare(engine: Engine, { messages = [user("hello")], sampling = {} }: Asking): Promise<PreparedChat> {
-  const prepared = await engine.prepareChat({ kind: "chat", messages, sampling: { ...greedy, ...sampling } });
-  if (prepared.kind !== "prepared") throw new Error(`the prompt has ${prepared.promptTokens} tokens and does not fit`);
-  return prepared;
-}
-
 /**
  * The guarantees every engine gives, as a vitest suite named `name`. An engine passes it with any model for which
  * the notes at `EngineMakers` hold.
  */
 export function describeEngine(name: string, makers: EngineMakers): void {
   describe(`${name}: chat`, () => describeChat(makers));
+  describe(`${name}: an answer begun elsewhere`, () => describeContinuation(makers));
   describe(`${name}: embedding`, () => describeEmbedding(makers));
 }
 
@@ -189,6 +145,23 @@ function describeChat({ makeChat, slots }: EngineMakers): void {
     await Promise.all(Array.from({ length: slots }, () => ask(engine)));
   });
 
+  test("a task cancelled while its prompt is read ends as cancelled with nothing, and its slot is free", async () => {
+    const longMessages = await longConversation(engine);
+    const controller = new AbortController();
+    const reading = ask(engine, { messages: longMessages, signal: controller.signal });
+    // The first token of a short prompt comes while the long one is being read.
+    await ask(engine, { onPiece: () => controller.abort() });
+    const { outcome, pieces } = await reading;
+    expect(outcome).toMatchObject({ finishReason: "cancelled", completionTokens: 0 });
+    expect(pieces).toEqual([]);
+    const after = await Promise.all(Array.from({ length: slots }, () => ask(engine)));
+    for (const { outcome } of after) expect(outcome.completionTokens).toBeGreaterThan(0);
+    const whole = await ask(engine, { messages: longMessages });
+    const fresh = await makeChat();
+    expect(whole.tokenIds).toEqual((await ask(fresh, { messages: longMessages })).tokenIds);
+    await fresh.dispose();
+  });
+
   test("a task cancelled before it starts generates nothing", async () => {
     const { outcome, pieces } = await ask(engine, { signal: AbortSignal.abort() });
     expect(outcome).toMatchObject({ finishReason: "cancelled", completionTokens: 0 });
@@ -242,6 +215,16 @@ function describeChat({ makeChat, slots }: EngineMakers): void {
     await expect(prepare(brief, {})).rejects.toThrow("disposed");
     await expect(prepared.run({ onPiece: () => {}, signal: new AbortController().signal })).rejects.toThrow("disposed");
   });
+}
+
+/** A prompt that leaves room for an answer and little more. */
+async function longConversation(engine: Engine): Promise<ChatMessage[]> {
+  for (let words = engine.contextTokens; words > 0; words -= 8) {
+    const messages = [user("word ".repeat(words))];
+    const prepared = await engine.prepareChat({ kind: "chat", messages, sampling: greedy });
+    if (prepared.promptTokens + 2 * (greedy.maxTokens ?? 0) < engine.contextTokens) return messages;
+  }
+  throw new Error("no prompt fits the context");
 }
 
 function describeEmbedding({ makeEmbedding }: EngineMakers): void {

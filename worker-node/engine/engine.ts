@@ -8,8 +8,9 @@ export interface ChatPiece {
 
 export type ChatOutcome = {
   finishReason: "stop" | "length" | "cancelled";
+  /** Of the prompt alone, without what was continued. */
   promptTokens: number;
-  /** Tokens generated, the end-of-turn token left out: the number of ids in all pieces. */
+  /** Tokens that this run generated, the end-of-turn token left out: the number of ids in all pieces. */
   completionTokens: number;
 };
 
@@ -22,13 +23,26 @@ export interface ContextOverflow {
   inputIndex: number;
 }
 
+export interface ChatOptions {
+  /**
+   * Token ids of this very answer that another node made and the reader has, in order. The run gives what comes after
+   * them. They count for `maxTokens`, penalties and stop strings as if this run had made them, and an answer that
+   * they end already (`stop`, `length`) ends at once. At temperature 0 the whole answer is the one that a single node
+   * gives, up to honest differences between reading tokens and generating them. Above 0 it is a fair continuation
+   * and not the same draws: llama.cpp's sampler can't be moved to a position, so it starts from a seed made of the
+   * task's and the number of ids.
+   */
+  continues?: readonly number[];
+}
+
 /** A prompt that fits, rendered and tokenised, not yet run. */
 export interface PreparedChat {
   kind: "prepared";
   promptTokens: number;
   /**
-   * Runs it. `onPiece` is called in order as tokens come. Resolves once the engine holds nothing of it any more;
-   * aborting `signal` ends it with `cancelled` and what came until then.
+   * Runs it. `onPiece` is called in order as tokens come; a piece without ids is the last one, held back until the
+   * model ended its answer. Resolves once the engine holds nothing of it any more; aborting `signal` ends it with
+   * `cancelled` and what came until then.
    */
   run(options: { onPiece: (piece: ChatPiece) => void; signal: AbortSignal }): Promise<ChatOutcome>;
 }
@@ -49,9 +63,10 @@ export interface Engine {
   readonly dimensions: number | undefined;
   /**
    * Renders with the model's own chat template and counts. Throws `ChatTemplateError` where the template can't express
-   * this conversation in any order of roles (the request's fault), else only on broken invariants.
+   * this conversation in any order of roles (the request's fault), `UnknownTokenError` where `continues` holds an id
+   * that the model doesn't have, else only on broken invariants.
    */
-  prepareChat(input: ChatInput): Promise<PreparedChat | ContextOverflow>;
+  prepareChat(input: ChatInput, options?: ChatOptions): Promise<PreparedChat | ContextOverflow>;
   prepareEmbedding(input: EmbedInput): Promise<PreparedEmbedding | ContextOverflow>;
   /** Decode speed of one stream in tokens per second, measured now by a short run. For embeddings, input tokens per second. */
   measureTokensPerSecond(): Promise<number>;

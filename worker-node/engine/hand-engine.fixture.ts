@@ -1,4 +1,5 @@
-import type { ChatPiece, ContextOverflow, Engine, PreparedChat, PreparedEmbedding } from "./engine.ts";
+import type { ChatInput } from "../../core/wire/task-input.ts";
+import type { ChatOptions, ChatPiece, ContextOverflow, Engine, PreparedChat, PreparedEmbedding } from "./engine.ts";
 
 /** One run of {@link HandEngine}, in the test's hands. */
 export interface Run {
@@ -15,6 +16,8 @@ export class HandEngine implements Engine {
   readonly dimensions = undefined;
   readonly kind: "chat" | "embedding";
   readonly runs: Run[] = [];
+  /** The ids to go on after, of each chat that was prepared. */
+  readonly continued: (readonly number[])[] = [];
   overflow: ContextOverflow | undefined;
   refusal: Error | undefined;
   isStubborn = false;
@@ -23,7 +26,8 @@ export class HandEngine implements Engine {
     this.kind = kind;
   }
 
-  async prepareChat(): Promise<PreparedChat | ContextOverflow> {
+  async prepareChat(_input: ChatInput, { continues = [] }: ChatOptions = {}): Promise<PreparedChat | ContextOverflow> {
+    this.continued.push(continues);
     if (this.refusal !== undefined) throw this.refusal;
     if (this.overflow !== undefined) return this.overflow;
     return {

@@ -1,13 +1,14 @@
 import type { LlamaContext, LlamaModel, Token } from "node-llama-cpp";
 import type { ChatInput } from "../../core/wire/task-input.ts";
-import { AnswerText } from "./answer-text.ts";
-import type { ChatOutcome, ChatPiece, ContextOverflow, Engine, PreparedChat } from "./engine.ts";
+import { AnswerProgress } from "./answer-progress.ts";
+import type { ChatOptions, ChatOutcome, ChatPiece, ContextOverflow, Engine, PreparedChat } from "./engine.ts";
 import { createPromptTokenizer, type PromptTokenizer } from "./prompt-tokens.ts";
 import { RunningWork } from "./running-work.ts";
 import { samplingOptions } from "./sampling-options.ts";
 import { SequenceSlot } from "./sequence-slot.ts";
 import { SlotPool } from "./slot-pool.ts";
 import { StepScheduler } from "./step-scheduler.ts";
+import { UnknownTokenError } from "./unknown-token-error.ts";
 import { readVocabulary, type Vocabulary } from "./vocabulary.ts";
 
 /** Tokens and time of the run that measures speed, whichever ends first. */
@@ -21,6 +22,8 @@ export class LlamaChatEngine implements Engine {
   readonly #model: LlamaModel;
   readonly #context: LlamaContext;
   readonly #vocabulary: Vocabulary;
+  /** Every token of the model; its index is its id. */
+  readonly #tokens: readonly Token[];
   readonly #tokenizePrompt: PromptTokenizer<Token>;
   readonly #slots: SlotPool<SequenceSlot>;
   readonly #work = new RunningWork();
@@ -31,6 +34,7 @@ export class LlamaChatEngine implements Engine {
     this.#model = options.context.model;
     this.contextTokens = options.contextTokens;
     this.#vocabulary = readVocabulary(this.#model);
+    this.#tokens = [...this.#model.iterateAllTokens()];
     this.#tokenizePrompt = createPromptTokenizer(this.#model, this.#vocabulary);
     const scheduler = new StepScheduler({ chunkTokens: options.chunkTokens });
     const { context } = options;
@@ -39,8 +43,9 @@ export class LlamaChatEngine implements Engine {
     );
   }
 
-  async prepareChat(input: ChatInput): Promise<PreparedChat | ContextOverflow> {
+  async prepareChat(input: ChatInput, { continues = [] }: ChatOptions = {}): Promise<PreparedChat | ContextOverflow> {
     this.#work.ensureOpen();
+    const continued = continues.map((tokenId) => this.#tokenOf(tokenId));
     const prompt = this.#tokenizePrompt(input.messages);
     const promptTokens = prompt.length;
     if (promptTokens >= this.contextTokens) {
@@ -49,7 +54,7 @@ export class LlamaChatEngine implements Engine {
     return {
       kind: "prepared",
       promptTokens,
-      run: (options) => this.#work.track(() => this.#answer({ input, prompt, ...options })),
+      run: (options) => this.#work.track(() => this.#answer({ input, prompt, continued, ...options })),
     };
   }
 
@@ -70,33 +75,48 @@ export class LlamaChatEngine implements Engine {
   async #answer({
     input: { sampling },
     prompt,
+    continued,
     onPiece,
     signal,
   }: {
     input: ChatInput;
     prompt: readonly Token[];
+    continued: readonly Token[];
     onPiece: (piece: ChatPiece) => void;
     signal: AbortSignal;
   }): Promise<ChatOutcome> {
-    const room = this.contextTokens - prompt.length;
-    const longestAnswerTokens = Math.min(sampling.maxTokens ?? room, room);
-    const generated: Token[] = [];
-    const text = new AnswerText({ vocabulary: this.#vocabulary, stop: sampling.stop });
+    const progress = new AnswerProgress({
+      vocabulary: this.#vocabulary,
+      stop: sampling.stop,
+      maxTokens: sampling.maxTokens,
+      roomTokens: this.contextTokens - prompt.length,
+      continues: continued,
+    });
+    const toRead = [...prompt, ...continued];
     const generate = async (slot: SequenceSlot): Promise<ChatOutcome["finishReason"]> => {
-      const evaluate = samplingOptions({ sampling, generated, longestAnswerTokens });
-      for await (const token of slot.generate({ prompt, signal, evaluate })) {
-        generated.push(token);
-        const piece = text.push(token);
-        onPiece({ tokenIds: [token], text: piece.text });
-        if (piece.stopped) return "stop";
-        if (generated.length === longestAnswerTokens) return "length";
+      const evaluate = samplingOptions({
+        sampling,
+        generated: progress.tokenIds,
+        longestAnswerTokens: progress.longestTokens,
+        continuedTokens: continued.length,
+      });
+      for await (const token of slot.generate({ prompt: toRead, signal, evaluate })) {
+        onPiece(progress.push(token));
+        if (progress.ended !== undefined) return progress.ended;
       }
       return signal.aborted ? "cancelled" : "stop";
     };
-    const finishReason = await this.#withSlot<ChatOutcome["finishReason"]>(prompt, signal, generate, "cancelled");
-    const rest = text.flush();
+    const finishReason = progress.ended ?? (await this.#withSlot(toRead, signal, generate, "cancelled" as const));
+    const rest = progress.flush();
     if (rest !== "") onPiece({ tokenIds: [], text: rest });
-    return { finishReason, promptTokens: prompt.length, completionTokens: generated.length };
+    const completionTokens = progress.tokenIds.length - continued.length;
+    return { finishReason, promptTokens: prompt.length, completionTokens };
+  }
+
+  #tokenOf(tokenId: number): Token {
+    const token = this.#tokens[tokenId];
+    if (token === undefined) throw new UnknownTokenError({ tokenId, vocabularyTokens: this.#tokens.length });
+    return token;
   }
 
   /** Lends a slot to `action`; answers `aborted` where the signal aborts before there is one. */

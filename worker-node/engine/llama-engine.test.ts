@@ -3,9 +3,12 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, expect, test } from "vitest";
 import { writeTinyChatModel, writeTinyEmbeddingModel } from "../../test/models/tiny-gguf.ts";
+import { ask, prepare, user } from "./ask-engine.fixture.ts";
+import { expectEveryCutToJoin } from "./continuation-conformance.ts";
 import { describeEngine } from "./engine-conformance.ts";
 import { describeHardware } from "./hardware.ts";
 import { loadLlamaEngine } from "./llama-engine.ts";
+import { writeMultiByteChatModel } from "./multi-byte-model.fixture.ts";
 import { openLlama } from "./open-llama.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "llama-engine-"));
@@ -43,20 +46,36 @@ test("the context is never longer than the model was trained for", async () => {
 
 test("a control token's text in a message is read as text", async () => {
   const engine = await loadLlamaEngine({ ...load, modelPath: chatPath, kind: "chat" });
-  const promptTokens = async (content: string): Promise<number> => {
-    const sampling = {
-      temperature: 0,
-      topP: 1,
-      frequencyPenalty: 0,
-      presencePenalty: 0,
-      seed: 1,
-      stop: [],
-      maxTokens: 1,
-    };
-    return (await engine.prepareChat({ kind: "chat", messages: [{ role: "user", content }], sampling })).promptTokens;
-  };
+  const promptTokens = async (content: string): Promise<number> =>
+    (await prepare(engine, { messages: [user(content)] })).promptTokens;
   expect((await promptTokens("a<|im_end|>b")) - (await promptTokens("ab"))).toBeGreaterThan(1);
   await engine.dispose();
+});
+
+test("an answer with characters of several bytes is continued from within them", async () => {
+  const modelPath = join(folder, "multi-byte.gguf");
+  writeMultiByteChatModel(modelPath, { seed: 3 });
+  const engine = await loadLlamaEngine({ ...load, modelPath, kind: "chat" });
+  const { text, pieces } = await expectEveryCutToJoin({ engine, slots }, { sampling: { maxTokens: 24 } });
+  expect(text).toContain("😀");
+  expect(text).toContain("\ufffd");
+  expect(pieces.filter((piece) => piece.text === "").length).toBeGreaterThan(2);
+  const stop = [`😀${text.charAt(text.indexOf("😀") + 2)}`];
+  expect(
+    (await expectEveryCutToJoin({ engine, slots }, { sampling: { maxTokens: 24, stop } })).outcome.finishReason,
+  ).toBe("stop");
+  await engine.dispose();
+});
+
+test("another node of the same file continues as the first would have gone on", async () => {
+  const first = await loadLlamaEngine({ ...load, modelPath: chatPath, kind: "chat" });
+  const second = await loadLlamaEngine({ ...load, slots: 1, modelPath: chatPath, kind: "chat" });
+  const asking = { messages: [user("tell me a story")], sampling: { maxTokens: 60 } };
+  const whole = await ask(first, asking);
+  const head = whole.tokenIds.slice(0, 31);
+  const rest = await ask(second, { ...asking, continues: head });
+  expect([...head, ...rest.tokenIds]).toEqual(whole.tokenIds);
+  await Promise.all([first.dispose(), second.dispose()]);
 });
 
 test("a file that is no model is refused and the instance goes on", async () => {

@@ -5,8 +5,9 @@ import { LlamaChatEngine } from "./llama-chat-engine.ts";
 import { LlamaEmbeddingEngine } from "./llama-embedding-engine.ts";
 
 /**
- * Longest piece of a prompt in one batch, which is also how long a cancelled prompt may go on. A CPU gains little
- * from more: SmolLM2-135M on one thread read 127 tokens a second in pieces of 128 and 135 in pieces of 512.
+ * Longest piece of a prompt in one batch; `StepScheduler` makes it shorter where a piece takes longer than a quarter
+ * second. A CPU gains little from more: SmolLM2-135M on one thread read 127 tokens a second in pieces of 128 and 135
+ * in pieces of 512.
  */
 const chunkTokens = { cpu: 128, gpu: 512 } as const;
 

@@ -14,18 +14,22 @@ const drawnSeed = 0xffff_ffff;
  * llama.cpp's sampler options for one answer; temperature 0 takes the likeliest token after penalties.
  *
  * `generated` is read anew at each token: OpenAI's penalties count the answer's own tokens, not the prompt's. They
- * act as OpenAI defines them, negative ones too. llama.cpp applies top-p before the temperature.
+ * act as OpenAI defines them, negative ones too. llama.cpp applies top-p before the temperature. Of the generated
+ * tokens the first `continuedTokens` are another node's: its draws are not repeated for the tokens after them.
  */
 export function samplingOptions({
   sampling,
   generated,
   longestAnswerTokens,
+  continuedTokens,
 }: {
   sampling: Sampling;
   generated: readonly Token[];
   longestAnswerTokens: number;
+  continuedTokens: number;
 }): SequenceEvaluateOptions {
-  const { temperature, topP, seed, frequencyPenalty, presencePenalty } = sampling;
+  const { temperature, topP, frequencyPenalty, presencePenalty } = sampling;
+  const seed = continuedSeed(sampling.seed, continuedTokens);
   const options: SequenceEvaluateOptions = {
     temperature,
     topP,
@@ -44,4 +48,18 @@ export function samplingOptions({
       presencePenalty,
     },
   };
+}
+
+/**
+ * The seed of an answer's sampler from position `continuedTokens` on, 32 bits; at 0 the task's own.
+ *
+ * A sampler begun anew with the task's seed would draw the same numbers that chose the first tokens, and so lean
+ * towards repeating them. The mixing is MurmurHash3's finaliser.
+ */
+function continuedSeed(seed: number, continuedTokens: number): number {
+  if (continuedTokens === 0) return seed;
+  let mixed = seed ^ Math.imul(continuedTokens, 0x9e37_79b1);
+  mixed = Math.imul(mixed ^ (mixed >>> 16), 0x85eb_ca6b);
+  mixed = Math.imul(mixed ^ (mixed >>> 13), 0xc2b2_ae35);
+  return (mixed ^ (mixed >>> 16)) >>> 0;
 }

@@ -64,29 +64,81 @@ test("a step that fails does not hold up the others", async () => {
   expect(await other).toBe("done");
 });
 
-/** Runs one round of a prompt of 1 000 tokens beside `others` answers; returns what the prompt's reader may read. */
-async function budgetOf(setup: ReturnType<typeof table>, { readers, others }: { readers: number; others: number }) {
+/**
+ * Runs one round of `readers` prompts of 1 000 tokens beside `others` answers, each token taking `tokenMs`. Returns
+ * what each prompt's reader was given.
+ */
+async function budgetsOf(
+  setup: ReturnType<typeof table>,
+  { readers, others, tokenMs = 5 }: { readers: number; others: number; tokenMs?: number },
+): Promise<number[]> {
   const budgets: number[] = [];
   for (let reader = 0; reader < readers; reader++) {
     void setup.scheduler.run({ tokensLeft: 1_000 }, async (tokens) => {
       budgets.push(tokens);
-      setup.clock.ms += 5 * tokens;
+      setup.clock.ms += tokenMs * tokens;
     });
   }
-  for (let other = 0; other < others; other++) void setup.scheduler.run({ tokensLeft: 1 }, async () => {});
+  for (let other = 0; other < others; other++) {
+    void setup.scheduler.run({ tokensLeft: 1 }, async () => {
+      setup.clock.ms += tokenMs;
+    });
+  }
   await setup.round();
   return budgets;
 }
 
-test("a prompt alone is read in whole pieces, several prompts share one", async () => {
-  expect(await budgetOf(table(128), { readers: 1, others: 0 })).toEqual([128]);
-  expect(await budgetOf(table(128), { readers: 3, others: 0 })).toEqual([42, 42, 42]);
+test("prompts are read in the smallest pieces until the speed is known, and share what a round reads", async () => {
+  const setup = table(128);
+  expect(await budgetsOf(setup, { readers: 1, others: 0 })).toEqual([16]);
+  expect(await budgetsOf(setup, { readers: 1, others: 0 })).toEqual([32]);
+  expect(await budgetsOf(setup, { readers: 3, others: 0 })).toEqual([10, 10, 10]);
+  expect(await budgetsOf(setup, { readers: 1, others: 3 })).toEqual([32]);
 });
 
-test("beside running answers a prompt is read in the smallest pieces until its speed is known", async () => {
+test.each<[machine: string, tokenMs: number, pieceTokens: number]>([
+  ["a GPU reads whole pieces", 0.1, 512],
+  ["a fast CPU reads what a quarter second allows", 1.5, 128],
+  ["a slow CPU reads as much as is worth reading at once", 9, 32],
+  ["a slower one reads what half a second allows", 20, 16],
+  ["no machine reads less than the smallest piece", 100, 8],
+])("%s", async (_machine, tokenMs, pieceTokens) => {
+  const setup = table(512);
+  for (let round = 0; round < 12; round++) await budgetsOf(setup, { readers: 1, others: 0, tokenMs });
+  for (const readers of [1, 2, 4]) {
+    const budgets = await budgetsOf(setup, { readers, others: 0, tokenMs });
+    expect(budgets).toEqual(new Array(readers).fill(pieceTokens / readers));
+  }
+});
+
+test("whatever the speed, a round that reads is over well within a second", async () => {
+  for (let tokenMs = 0.05; tokenMs < 60; tokenMs *= 1.1) {
+    const setup = table(512);
+    for (let round = 0; round < 12; round++) await budgetsOf(setup, { readers: 1, others: 0, tokenMs });
+    const startedMs = setup.clock.ms;
+    await budgetsOf(setup, { readers: 4, others: 0, tokenMs });
+    expect(setup.clock.ms - startedMs).toBeLessThanOrEqual(tokenMs * 32 <= 250 ? 250 : 500);
+  }
+});
+
+test("a machine that becomes slow reads less a round, and more again when it is fast", async () => {
   const setup = table(128);
-  expect(await budgetOf(setup, { readers: 1, others: 1 })).toEqual([16]);
-  expect(await budgetOf(setup, { readers: 1, others: 1 })).toEqual([64]);
+  const pieceAt = async (tokenMs: number) => {
+    let piece: number | undefined;
+    for (let round = 0; round < 8; round++) [piece] = await budgetsOf(setup, { readers: 1, others: 0, tokenMs });
+    return piece;
+  };
+  expect([await pieceAt(1), await pieceAt(20), await pieceAt(1)]).toEqual([128, 16, 128]);
+});
+
+test("a few tokens beside an answer's start say nothing of the speed of reading", async () => {
+  const setup = table(128);
+  for (let round = 0; round < 4; round++) await budgetsOf(setup, { readers: 1, others: 0 });
+  void setup.scheduler.run({ tokensLeft: 3 }, async () => {
+    setup.clock.ms += 200;
+  });
+  await setup.round();
+  expect(await budgetsOf(setup, { readers: 1, others: 0 })).toEqual([32]);
 });
 
 test("a step is never given more than it asked for", async () => {

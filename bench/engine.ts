@@ -1,0 +1,78 @@
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { defaultCacheDir } from "../worker-node/models/cache-dir.ts";
+import { holdModels } from "../worker-node/models/hold-models.ts";
+import { startEngineProcess } from "./engine/engine-process.ts";
+import { readFlags } from "./engine/flags.ts";
+import { measureFollowUp } from "./engine/follow-up.ts";
+import { startLlamaServer } from "./engine/llama-server.ts";
+import type { Contender } from "./engine/round.ts";
+import type { EngineSetup } from "./engine/serve-rounds.ts";
+import { measureThroughput } from "./engine/throughput.ts";
+import { describeMachine, ForeignLoad } from "./machine.ts";
+import { type PartReport, type ReportLine, tableOf, writeResults } from "./report.ts";
+
+const { isQuick, model, llamaServer } = readFlags();
+const startedAt = new Date().toISOString();
+const folder = mkdtempSync(join(tmpdir(), "cortensor-bench-"));
+const parts: PartReport[] = [];
+
+for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, () => process.exit(130));
+
+try {
+  const [held] = await holdModels({ names: [model], cacheDir: defaultCacheDir(), out: (line) => console.log(line) });
+  if (held === undefined) throw new Error(`there is no model ${model}`);
+  const setup = { modelPath: held.path, slots: 8, contextTokens: 2_048 };
+  await withContender(startOurs(setup), async (ours) => {
+    await withContender(startPlain(setup), async (plain) => {
+      if (llamaServer === undefined) {
+        console.log("llama-server is not on this machine (PATH, --llama-server): left out.\n");
+        return reportThroughput([ours, plain]);
+      }
+      await withContender(startLlamaServer({ path: llamaServer, setup, folder }), (server) =>
+        reportThroughput([ours, plain, server]),
+      );
+    });
+    await report("follow-up turn on about 1,500 tokens", () => measureFollowUp(ours, { rounds: isQuick ? 2 : 5 }));
+  });
+  console.log(`All figures: ${writeResults("engine", { machine: describeMachine(), startedAt, isQuick, parts })}`);
+  rmSync(folder, { recursive: true, force: true });
+} catch (error) {
+  console.error(error);
+  console.error(`The logs are kept in ${folder}.`);
+  process.exitCode = 1;
+}
+
+function startOurs(setup: EngineSetup): Promise<Contender> {
+  return startEngineProcess({ name: "our engine", script: "bench/engine/our-engine.ts", setup, folder });
+}
+
+function startPlain(setup: EngineSetup): Promise<Contender> {
+  return startEngineProcess({ name: "node-llama-cpp", script: "bench/engine/plain-engine.ts", setup, folder });
+}
+
+async function withContender(starting: Promise<Contender>, use: (contender: Contender) => Promise<void>) {
+  const contender = await starting;
+  try {
+    // What is slow only the first time is no part of any figure.
+    await contender.run({ conversations: [[{ role: "user", content: "Write a long story." }]], tokens: 8 });
+    await use(contender);
+  } finally {
+    await contender.stop();
+  }
+}
+
+async function reportThroughput(contenders: readonly [ours: Contender, ...others: Contender[]]): Promise<void> {
+  const size = isQuick ? { rounds: 2, tokens: 32 } : { rounds: 7, tokens: 96 };
+  await report(`tokens/s, ${size.tokens} tokens an answer`, () => measureThroughput(contenders, size));
+}
+
+async function report(part: string, measure: () => Promise<{ lines: ReportLine[]; figures: unknown }>): Promise<void> {
+  const load = new ForeignLoad();
+  const beganAtMs = performance.now();
+  const { lines, figures } = await measure();
+  const done = { part, lines, figures, foreignCores: load.cores(performance.now() - beganAtMs) };
+  parts.push(done);
+  console.log(tableOf(done));
+}

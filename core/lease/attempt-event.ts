@@ -1,0 +1,21 @@
+import { z } from "zod";
+import { deltaItemSchema } from "../wire/node-frame.ts";
+
+/**
+ * What a node's object tells the Worker of one attempt. Deltas are numbered by `seq` from 0 without gaps. The last
+ * event is `committed` or `failed`; a telling that stops without either was cut by a reset, and the Worker attaches
+ * again.
+ */
+export const attemptEventSchema = z.discriminatedUnion("type", [
+  deltaItemSchema.omit({ attemptId: true }).extend({ type: z.literal("delta") }),
+  z.strictObject({
+    type: z.literal("committed"),
+    finishReason: z.enum(["stop", "length"]),
+    promptTokens: z.int().nonnegative(),
+    /** Of this attempt alone. */
+    completionTokens: z.int().nonnegative(),
+  }),
+  z.strictObject({ type: z.literal("failed"), how: z.enum(["socketGone", "deadline", "refuse"]), reason: z.string() }),
+]);
+export type AttemptEvent = z.infer<typeof attemptEventSchema>;
+export type AttemptEnd = Exclude<AttemptEvent, { type: "delta" }>;

@@ -1,0 +1,83 @@
+import { spawn } from "node:child_process";
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import os from "node:os";
+import { join, resolve } from "node:path";
+import { parseArgs } from "node:util";
+import { z } from "zod";
+import { chaosPage, faultReportSchema } from "./chaos-page.ts";
+import { settings } from "./settings.ts";
+
+const usage = `npm run chaos -- [options]
+
+Runs every chaos test, with many faults in a row, and writes their counts to docs/chaos.md (from 200 faults on).
+  --faults N   faults in a row (default 200)
+  --seed N     what the faults are drawn from (default ${settings.seed})
+  --long       Postgres is down for two minutes instead of ${settings.postgresDownMs / 1_000} s
+  --help       this text`;
+
+/** Fewer faults than this are no evidence for a page. */
+const leastForPage = 200;
+const root = resolve(import.meta.dirname, "../..");
+
+const flags = readFlags();
+const scratch = mkdtempSync(join(os.tmpdir(), "cortensor-chaos-report-"));
+const report = join(scratch, "report.json");
+const code = await runTests();
+if (existsSync(report)) {
+  const run = faultReportSchema.parse(JSON.parse(readFileSync(report, "utf8")));
+  if (run.outcomes.length >= leastForPage) {
+    const date = new Date().toISOString().slice(0, 10);
+    writeFileSync(join(root, "docs/chaos.md"), chaosPage(run, { date, cores: os.availableParallelism() }));
+    console.log("docs/chaos.md is written.");
+  }
+}
+rmSync(scratch, { recursive: true, force: true });
+process.exit(code);
+
+/** Runs the chaos tests; resolves with the runner's exit code. */
+function runTests(): Promise<number> {
+  const child = spawn(join(root, "node_modules/.bin/vitest"), ["run", "--config", "vitest.chaos.config.ts"], {
+    cwd: root,
+    stdio: ["ignore", "inherit", "inherit"],
+    env: {
+      ...process.env,
+      CHAOS_FAULTS: String(flags.faults),
+      CHAOS_SEED: String(flags.seed),
+      CHAOS_REPORT: report,
+      ...(flags.long ? { CHAOS_POSTGRES_DOWN_SECONDS: "120" } : {}),
+    },
+  });
+  // A terminal's Ctrl-C reaches the runner by itself; a signal sent to this process alone must be handed on.
+  for (const signal of ["SIGINT", "SIGTERM"] as const) process.on(signal, () => child.kill(signal));
+  return new Promise((resolve, reject) => {
+    child.once("error", reject);
+    child.once("exit", (exitCode) => resolve(exitCode ?? 1));
+  });
+}
+
+function readFlags(): { faults: number; seed: number; long: boolean } {
+  try {
+    const { values } = parseArgs({
+      options: {
+        faults: { type: "string", default: String(leastForPage) },
+        seed: { type: "string", default: String(settings.seed) },
+        long: { type: "boolean", default: false },
+        help: { type: "boolean", default: false },
+      },
+    });
+    if (values.help) {
+      console.log(usage);
+      process.exit(0);
+    }
+    return z
+      .object({
+        faults: z.coerce.number().int().min(1).max(10_000),
+        seed: z.coerce.number().int().min(0),
+        long: z.boolean(),
+      })
+      .parse(values);
+  } catch (error) {
+    console.error(`${error instanceof z.ZodError ? z.prettifyError(error) : error}\n\n${usage}`);
+    process.exit(2);
+  }
+}

@@ -1,0 +1,21 @@
+import { afterAll, afterEach, beforeAll, expect } from "vitest";
+import { describeFaultsInARow } from "./faults-in-a-row.ts";
+import { ChaosNetwork } from "./network.ts";
+import { describePostgresDown } from "./postgres-down.ts";
+import { describeStreamFaults } from "./stream-faults.ts";
+
+let network: ChaosNetwork;
+const getNetwork = () => network;
+
+beforeAll(async () => {
+  network = await ChaosNetwork.start({ nodes: 3 });
+});
+afterAll(() => network.stop());
+afterEach(({ task }) => {
+  if (task.result?.state === "fail") console.error(network.lastWords());
+  expect(network.wireProblems).toEqual([]);
+});
+
+describeStreamFaults(getNetwork);
+describeFaultsInARow(getNetwork);
+describePostgresDown(getNetwork);

@@ -1,0 +1,76 @@
+import { afterAll, describe, expect, test } from "vitest";
+import type { ChatMessage } from "../../core/wire/task-input.ts";
+import { defaultCacheDir } from "../models/cache-dir.ts";
+import { listModels, resolveModel } from "../models/store.ts";
+import { ask, user } from "./ask-engine.fixture.ts";
+import { expectEveryCutToJoin } from "./continuation-conformance.ts";
+import { loadLlamaEngine } from "./llama-engine.ts";
+import { openLlama } from "./open-llama.ts";
+
+const name = "smollm2-135m-instruct";
+const cacheDir = defaultCacheDir();
+const isHeld = (await listModels({ cacheDir })).some((model) => model.name === name && model.state === "held");
+
+// Needs the pulled model (98 MB), which a unit test does not fetch: `cortensor-node models pull smollm2-135m-instruct`.
+describe.skipIf(!isHeld)("SmolLM2", async () => {
+  const llama = await openLlama({ gpu: false, threads: 1 });
+  const modelPath = isHeld ? (await resolveModel(name, { cacheDir })).path : "";
+  const load = { llama, modelPath, kind: "chat", contextTokens: 1_024, threads: 1 } as const;
+  const engine = await loadLlamaEngine({ ...load, slots: 1 });
+  afterAll(async () => {
+    await engine.dispose();
+    await llama.dispose();
+  });
+
+  // Answers that the model is sure of: the second likeliest token is much farther away than other kernels' rounding.
+  test("an answer is continued from within its characters and within a stop string", async () => {
+    const messages = [user("Repeat this: 😀😀😀😀😀😀")];
+    const cuts = [2, 10];
+    const sampling = { maxTokens: 18, frequencyPenalty: 0.01 };
+    const { text } = await expectEveryCutToJoin({ engine, slots: 1 }, { messages, sampling }, cuts);
+    expect(text).toBe("😀".repeat(6));
+    const stopped = { messages, sampling: { maxTokens: 18, stop: ["😀".repeat(4)] } };
+    const whole = await expectEveryCutToJoin({ engine, slots: 1 }, stopped, [8]);
+    expect([whole.text, whole.outcome.finishReason]).toEqual(["", "stop"]);
+  }, 120_000);
+
+  test("an answer that ends by itself is continued to its own end", async () => {
+    const messages: ChatMessage[] = [{ role: "system", content: "Echo." }, user("Repeat after me: 猫 😀 é 猫 😀 é")];
+    const { outcome } = await expectEveryCutToJoin(
+      { engine, slots: 1 },
+      { messages, sampling: { maxTokens: 20 } },
+      [1],
+    );
+    expect(outcome.finishReason).toBe("stop");
+  }, 120_000);
+
+  test("prompts cancelled while they are read use less than a second more", async () => {
+    const slots = 4;
+    const engine = await loadLlamaEngine({ ...load, slots });
+    const controller = new AbortController();
+    const { signal } = controller;
+    const text = "the quick brown fox jumps over the lazy dog ".repeat(90);
+    const reading = Array.from({ length: slots - 1 }, (_, place) =>
+      ask(engine, { messages: [user(`${place} ${text}`)], signal }),
+    );
+    // A short prompt in the last slot is through while the long ones, 900 tokens each, have far to go.
+    let abortedAtMs = 0;
+    const onPiece = () => {
+      if (signal.aborted) return;
+      abortedAtMs = cpuMs();
+      controller.abort();
+    };
+    await ask(engine, { sampling: { maxTokens: 1 }, onPiece });
+    const answers = await Promise.all(reading);
+    // CPU time, since other programs may make every second longer.
+    expect(cpuMs() - abortedAtMs).toBeLessThan(1_000);
+    for (const { outcome } of answers)
+      expect(outcome).toMatchObject({ finishReason: "cancelled", completionTokens: 0 });
+    await engine.dispose();
+  }, 120_000);
+});
+
+function cpuMs(): number {
+  const { user, system } = process.cpuUsage();
+  return (user + system) / 1_000;
+}
