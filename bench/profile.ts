@@ -5,8 +5,10 @@ import { join, relative, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { z } from "zod";
 import { readFlags } from "./flags.ts";
+import { describeMachine, ForeignLoad } from "./machine.ts";
 import { Inspector } from "./profile/inspector.ts";
 import { type CpuProfile, cpuProfileSchema, type Place, type SelfTime, selfTimes } from "./profile/self-times.ts";
+import { writeResults } from "./report.ts";
 import { BenchNetwork } from "./router/bench-network.ts";
 import { runLoad } from "./router/run-load.ts";
 
@@ -20,11 +22,16 @@ const mostFiles = 15;
 
 const { isQuick, only } = readFlags({ command: "profile", parts: Object.keys(loads) });
 const root = resolve(import.meta.dirname, "..");
-const resultsDir = join(import.meta.dirname, "results");
-mkdirSync(resultsDir, { recursive: true });
+const startedAt = new Date().toISOString();
+const foreignLoad = new ForeignLoad();
+const beganAtMs = performance.now();
+const told: { title: string; busyMs: number; requests: number | null; files: SelfTime[]; functions: SelfTime[] }[] = [];
 for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, () => process.exit(130));
 const folder = mkdtempSync(join(tmpdir(), "cortensor-profile-"));
 const nodeProfiles = join(folder, "node-profiles");
+/** Whole profiles, for DevTools; they are large and stay out of the project. */
+const profilesDir = join(tmpdir(), "cortensor-profiles");
+mkdirSync(profilesDir, { recursive: true });
 
 const network = await BenchNetwork.start({
   ...{ folder, nodes: 4, slots: 64, models: ["mock-instant"] },
@@ -63,6 +70,9 @@ for (const file of readdirSync(nodeProfiles)) {
   tell("nodes, all loads", profile, ({ url }) => tidy(url.startsWith("file:") ? fileURLToPath(url) : url), undefined);
 }
 rmSync(folder, { recursive: true, force: true });
+const foreignCores = foreignLoad.cores(performance.now() - beganAtMs);
+const parts = told.map(({ title, ...figures }) => ({ part: title, lines: [], figures, foreignCores }));
+console.log(`All figures: ${writeResults("profile", { machine: describeMachine(), startedAt, isQuick, parts })}`);
 
 function inspectorPortOf({ router }: BenchNetwork): number {
   const ready = z.object({ inspectorPort: z.int() });
@@ -91,7 +101,14 @@ function tell(
     `  ${(share * 100).toFixed(1).padStart(5)} %  ${selfMs.toFixed(0).padStart(6)} ms  ${name}${file === "" || file === name ? "" : `  ${file}`}`;
   console.log(`${files.slice(0, mostFiles).map(line).join("\n")}\n`);
   console.log(`${functions.slice(0, mostFunctions).map(line).join("\n")}\n`);
-  const path = join(resultsDir, `${title.replaceAll(/[^a-z]+/g, "-")}.cpuprofile`);
+  told.push({
+    title,
+    busyMs,
+    requests: requests ?? null,
+    files: files.slice(0, mostFiles),
+    functions: functions.slice(0, mostFunctions),
+  });
+  const path = join(profilesDir, `${title.replaceAll(/[^a-z]+/g, "-")}.cpuprofile`);
   writeFileSync(path, JSON.stringify(profile));
   console.log(`  opens in DevTools: ${path}\n`);
 }

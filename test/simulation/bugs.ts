@@ -17,6 +17,8 @@ export const bugs = [
   "cancelForgotten",
   /** The node's object forgets the row of an open lease at a reset. */
   "heldRowForgotten",
+  /** A clock that is set back puts off the writing of a record. */
+  "writePutOff",
   /** The outbox forgets a batch before Postgres has said yes. */
   "batchForgotten",
   /** The outbox does not try again after Postgres was away. */

@@ -22,6 +22,7 @@ export class EventLoop {
   #steps = 0;
   /** Events of the next {@link nearMs} milliseconds, by the low bits of their time, each in the order of asking. */
   readonly #near: Timer[][] = Array.from({ length: nearMs }, () => []);
+  #nearCount = 0;
   /** Later ones: a binary heap, each not later than the two at twice its index. */
   readonly #far: FarTimer[] = [];
 
@@ -45,6 +46,7 @@ export class EventLoop {
     if (wholeMs < nearMs) {
       const timer: Timer = { run };
       this.#at(atMs).push(timer);
+      this.#nearCount += 1;
       return timer;
     }
     const timer: FarTimer = { atMs, sequence: this.#sequence, run };
@@ -61,6 +63,8 @@ export class EventLoop {
   /** Runs everything up to and including `endMs`; it is `endMs` afterwards. */
   runUntil(endMs: number): void {
     for (; this.#nowMs <= endMs; this.#nowMs += 1) {
+      // A time in which nothing happens is leapt over.
+      if (this.#nearCount === 0) this.#nowMs = Math.max(this.#nowMs, Math.min(endMs, this.#far[0]?.atMs ?? endMs));
       // Far ones first: they were asked for when this time was not near yet.
       for (let first = this.#far[0]; first !== undefined && first.atMs === this.#nowMs; first = this.#far[0]) {
         this.#pop();
@@ -69,6 +73,7 @@ export class EventLoop {
       const due = this.#at(this.#nowMs);
       // One that asks for another at this very time lengthens the list.
       for (let index = 0; index < due.length; index += 1) this.#run(due[index]);
+      this.#nearCount -= due.length;
       due.length = 0;
     }
     this.#nowMs = endMs;

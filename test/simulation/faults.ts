@@ -25,7 +25,7 @@ export const faultShares = [
   ["accountObjectReset", 3],
   ["statusObjectReset", 1],
   /** Every object is reset within seconds, as a deployment does it. */
-  ["deployment", 0.3],
+  ["deployment", 0.1],
   ["workerDied", 4],
   ["postgresAway", 1],
   /** Postgres takes every batch, and its answers are lost. */

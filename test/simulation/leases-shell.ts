@@ -236,7 +236,8 @@ export class LeasesShell {
     if (this.#isWriting) return;
     this.#isWriting = true;
     const restMs = Math.max(0, this.#madeAtMs + gatherMs - this.#host.nowMs);
-    this.#host.after(Math.min(gatherMs, restMs), () => {
+    const isPutOff = this.#host.ground.bugs.has("writePutOff");
+    this.#host.after(isPutOff ? restMs : Math.min(gatherMs, restMs), () => {
       this.#isWriting = false;
       this.#madeAtMs = this.#host.nowMs;
       const writes = this.#writes;

@@ -9,6 +9,11 @@ export interface Instance {
   dropped?(): void;
 }
 
+/** One stub of an object: what is said over it arrives in the order in which it was said. */
+export interface Lane {
+  lastAtMs: number;
+}
+
 const ringAgainMs = 2_000;
 
 /** An object's clock and timers, as its parts have them. */
@@ -144,7 +149,9 @@ export class ObjectHost<Made extends Instance> implements Clock {
     perform,
     done,
     failed,
+    lane,
   }: {
+    lane?: Lane;
     perform: (instance: Made, reply: (result: Result) => void) => void;
     done: (result: Result) => void;
     failed: (reason: string) => void;
@@ -152,7 +159,10 @@ export class ObjectHost<Made extends Instance> implements Clock {
     const { tally } = this.ground;
     tally.add(`calls of ${this.kind}`);
     const fate = this.#network.fateOfCall();
-    this.ground.loop.after(this.#network.callMs(), () => {
+    const { nowMs } = this.ground.loop;
+    const atMs = Math.max(lane?.lastAtMs ?? 0, nowMs + this.#network.callMs());
+    if (lane !== undefined) lane.lastAtMs = atMs;
+    this.ground.loop.after(atMs - nowMs, () => {
       if (fate === "lostBefore") {
         this.ground.loop.after(this.#network.callMs(), () => failed("the call was lost on its way"));
         return;

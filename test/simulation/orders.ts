@@ -27,7 +27,7 @@ export function drawOrder(
   const account = dice.one(accounts);
   if (account === undefined) throw new Error("there are no accounts");
   const isEmbedding = dice.isChance(0.1);
-  const maxTokens = dice.isChance(0.1) ? dice.whole(100, 300) : dice.whole(20, 110);
+  const maxTokens = dice.isChance(0.1) ? dice.whole(120, 400) : dice.whole(20, 130);
   const input: TaskInput = isEmbedding
     ? { kind: "embedding", texts: texts.slice(0, dice.whole(1, texts.length)) }
     : { kind: "chat", messages, sampling: { ...sampling, maxTokens } };

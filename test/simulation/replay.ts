@@ -1,4 +1,4 @@
-import { readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { Command } from "commander";
 import { parseTrace, TraceUnreadable } from "../../core/trace/trace.ts";
 import { replayTrace } from "./replay-trace.ts";
@@ -8,6 +8,7 @@ const command = new Command("replay")
   .argument("<file>", "a trace as GET /v1/admin/trace gives it: one JSON object a line")
   .parse();
 const [file = ""] = command.args;
+if (!existsSync(file)) command.error(`There is no file ${file}.`);
 try {
   const entries = parseTrace(readFileSync(file, "utf8"));
   const { violation, ...report } = replayTrace(entries);

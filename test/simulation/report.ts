@@ -1,3 +1,4 @@
+import { relatedNotes } from "./related-notes.ts";
 import type { RunOptions, RunReport } from "./run-simulation.ts";
 import type { Tally } from "./tally.ts";
 
@@ -43,7 +44,8 @@ export function failure(report: RunReport): string {
   if (violation === undefined) throw new Error("nothing broke");
   return [
     `seed ${options.seed} broke after ${grouped(violation.atMs)} ms: ${violation.message}`,
-    ...(notes.length === 0 ? [] : ["the last that happened:", ...notes]),
+    "what came before it:",
+    ...relatedNotes(notes, { message: violation.message, most: 40 }),
     `again: ${replayCommand(options)}`,
   ].join("\n");
 }

@@ -39,7 +39,7 @@ export function textOf(tokenId: number): string {
 
 /** How an undisturbed answer ends: after `tokens` tokens, for this reason. */
 export function answerEnd(number: number, maxTokens: number): { tokens: number; finishReason: "stop" | "length" } {
-  const stopsAfter = 1 + (mixed(number, -1) % 120);
+  const stopsAfter = 1 + (mixed(number, -1) % 240);
   return stopsAfter < maxTokens
     ? { tokens: stopsAfter, finishReason: "stop" }
     : { tokens: maxTokens, finishReason: "length" };

@@ -10,7 +10,7 @@ import type { Client, Order } from "./client.ts";
 import type { Ground } from "./ground.ts";
 import type { AttachReply, RunReply } from "./leases-shell.ts";
 import type { NodeShell } from "./node-shell.ts";
-import type { ObjectHost } from "./object-host.ts";
+import type { Lane, ObjectHost } from "./object-host.ts";
 import type { TellingStream } from "./telling.ts";
 import { toyContextTokens } from "./toy-answer.ts";
 
@@ -23,11 +23,11 @@ export interface WorkerWays {
   shardFor(order: Order): number;
   /** Asks it; `done` and `failed` as in {@link ObjectHost.call}. */
   claim(
-    asked: { client: Client; shard: number; claim: Claim },
+    asked: { client: Client; shard: number; claim: Claim; lane: Lane },
     done: (outcome: ClaimOutcome) => void,
     failed: (reason: string) => void,
   ): void;
-  withdraw(shard: number, attemptId: AttemptId): void;
+  withdraw(asked: { shard: number; attemptId: AttemptId; lane: Lane }): void;
   node(nodeId: NodeId): ObjectHost<NodeShell> | undefined;
   record(record: TaskRecord): void;
   newAttemptId(): AttemptId;
@@ -42,6 +42,8 @@ export class WorkerShell {
   readonly #ways: WorkerWays;
   readonly #driver: TaskDriver;
   readonly #shard: number;
+  /** All that is said to the pool goes over one stub, so that a withdrawal does not come before its claim. */
+  readonly #lane: Lane = { lastAtMs: 0 };
   readonly #createdAtMs: number;
   readonly #onOver: () => void;
   #telling: TellingStream | undefined;
@@ -116,7 +118,8 @@ export class WorkerShell {
         this.#await(effect);
         break;
       case "withdraw":
-        if (!this.#ground.bugs.has("withdrawForgotten")) this.#ways.withdraw(this.#shard, effect.attemptId);
+        if (this.#ground.bugs.has("withdrawForgotten")) break;
+        this.#ways.withdraw({ shard: this.#shard, attemptId: effect.attemptId, lane: this.#lane });
         break;
       case "cancelAttempt":
         this.#ground.loop.after(effect.afterMs, () => this.#cancelAttempt(effect.attemptId, effect.nodeId));
@@ -134,7 +137,7 @@ export class WorkerShell {
     switch (todo.type) {
       case "claim":
         this.#ways.claim(
-          { client: this.client, shard: this.#shard, claim: todo },
+          { client: this.client, shard: this.#shard, claim: todo, lane: this.#lane },
           (outcome) => this.#claimed(todo.attemptId, outcome),
           (reason) => this.#claimed(todo.attemptId, { kind: "broken", reason }),
         );

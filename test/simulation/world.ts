@@ -137,6 +137,7 @@ export class World {
   /** The list of models is read every ten seconds: `edge/model-directory.ts`. */
   #readDirectory(): void {
     this.#directoryShards = this.#statusStorage.shards;
+    this.ground.tally.peak("peak of shards", this.#directoryShards);
     this.ground.loop.after(directoryEveryMs, () => this.#readDirectory());
   }
 
@@ -190,7 +191,7 @@ export class World {
     const host = new ObjectHost<NodeShell>({ ground, network, name: `NODE/${traits.nodeId}` }, (made) => {
       return new NodeShell(made, { card, storage, postgres, pools: this.#poolsOfNodes() });
     });
-    const process = new NodeProcess(ground, traits, (_, node, resume) => {
+    const process = new NodeProcess(ground, traits, (node, resume) => {
       const { nodeId: name, latencyMs } = traits;
       const link: Link = new Link(ground, {
         name,
@@ -235,10 +236,11 @@ export class World {
         const shards = this.#directoryShards;
         return conversation === null ? this.ground.dice.whole(0, shards - 1) : shardOf(conversation, shards);
       },
-      claim: ({ client, shard, claim: { type: _, ...claim } }, done, failed) => {
+      claim: ({ client, shard, lane, claim: { type: _, ...claim } }, done, failed) => {
         const { accountId, weight, conversation: affinity } = client.order;
         this.#asking.set(claim.attemptId, client);
         this.pool(shard).call<ClaimReply>({
+          lane,
           perform: (pool, reply) => pool.claim({ ...claim, accountId, weight, affinity }, reply),
           done: (outcome) => {
             this.#asking.delete(claim.attemptId);
@@ -250,8 +252,9 @@ export class World {
           },
         });
       },
-      withdraw: (shard, attemptId) => {
+      withdraw: ({ shard, attemptId, lane }) => {
         this.pool(shard).call<void>({
+          lane,
           perform: (pool, reply) => reply(pool.withdraw(attemptId)),
           done: () => {},
           // A withdrawal that is lost is not told again: the claim is void after a while.

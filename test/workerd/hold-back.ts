@@ -1,6 +1,7 @@
 import { vi } from "vitest";
 import { NodeObject } from "../../edge/objects/node-object.ts";
 import { Reader } from "../../edge/objects/reader.ts";
+import { until } from "./until.ts";
 
 /**
  * From now on, Workers that come back for an attempt reach no NodeObject until they are let through: their nodes are
@@ -18,6 +19,16 @@ export function holdAttaches(): { waiting: () => number; letThrough: () => void 
     waiting: () => spy.mock.calls.length,
     letThrough: () => {
       isHeld = false;
+    },
+  };
+}
+
+/** Watches for Workers that come back for an attempt; `untilSeen` resolves once so many have, from now on. */
+export function watchAttaches(): { untilSeen: (attaches?: number) => Promise<void> } {
+  const attach = vi.spyOn(NodeObject.prototype, "attach");
+  return {
+    untilSeen: async (attaches = 1) => {
+      await until(() => attach.mock.calls.length >= attaches || undefined, "the Worker at the fresh object");
     },
   };
 }

@@ -8,7 +8,7 @@ import { ChatStream, wholeStream } from "./chat-stream.ts";
 import { chat, contentOf, dealer, listedCards, newKey, nodeStub, pooled } from "./deployment.ts";
 import { closeNodes, type FakeNode } from "./fake-node.ts";
 import { standInForPostgres } from "./fake-postgres.ts";
-import { holdAttaches, holdEnds, holdRunResults } from "./hold-back.ts";
+import { holdAttaches, holdEnds, holdRunResults, watchAttaches } from "./hold-back.ts";
 import { endsOf, recordOf, untilKept } from "./record.ts";
 import { reset } from "./reset.ts";
 import { askStream, begunStream, begunWhole, storyIds, storyOf, tell } from "./story.ts";
@@ -80,9 +80,12 @@ test.each<[what: string, isStream: boolean]>([
   const task = await first.next("task");
   first.ack(task);
   tell(first, task, { from: 0, to: 4 });
+  await untilKept(first);
   first.commit(task, { completionTokens: 4 });
   await recordOf(task, tellers(first));
+  const attaches = watchAttaches();
   await resetUnder(first);
+  await attaches.untilSeen();
   const { node } = await first.comeBack([first.holds(task, 4, { isOver: true, isEndSent: true })]);
   node.ack(task);
   tell(node, task, { from: 0, to: 4 });
@@ -95,6 +98,7 @@ test.each<[what: string, isStream: boolean]>([
 test("a stream of which only the end was not told before the reset is told that alone", async () => {
   const { card, first, second } = await pair();
   const { task, stream } = await begunStream(account.key, card, { node: first, pieces: 4 });
+  await untilKept(first);
   holdEnds();
   first.commit(task, { completionTokens: 4 });
   await recordOf(task, tellers(first));
@@ -130,9 +134,9 @@ test("a whole answer of which the node forgot what nobody has is begun anew by a
   const { card, first, second } = await pair();
   const { task, asked } = await begunWhole(account.key, card, { node: first, pieces: 2 });
   await untilKept(first);
-  const attaches = vi.spyOn(NodeObject.prototype, "attach");
+  const attaches = watchAttaches();
   await resetUnder(first);
-  await until(() => attaches.mock.calls.length > 0 || undefined, "the Worker at the fresh object");
+  await attaches.untilSeen();
   const { welcome } = await first.comeBack([first.holds(task, 2, { firstSeq: 1 })]);
   expect(welcome.leases).toEqual([]);
   await goOn(card, second, 0);
@@ -162,9 +166,9 @@ test("a caller who leaves once its Worker is back is billed for what it has", as
   const { card, first, second } = await pair();
   const { task, stream } = await begunStream(account.key, card, { node: first, pieces: 2 });
   await untilKept(first);
-  const attaches = vi.spyOn(NodeObject.prototype, "attach");
+  const attaches = watchAttaches();
   await resetUnder(first);
-  await until(() => attaches.mock.calls.length > 0 || undefined, "the Worker at the fresh object");
+  await attaches.untilSeen();
   await stream.leave();
   await expectCancelled(task, { first, second, completionTokens: 2 });
   const { welcome } = await first.comeBack([first.holds(task, 3)]);

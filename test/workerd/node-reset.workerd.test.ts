@@ -2,16 +2,14 @@ import { afterEach, beforeAll, beforeEach, describe, expect, test, vi } from "vi
 import type { AttemptId } from "../../core/ids.ts";
 import type { ModelCard } from "../../core/model/model-card.ts";
 import type { TaskFrame } from "../../core/wire/router-frame.ts";
-import { NodeObject } from "../../edge/objects/node-object.ts";
 import { ChatStream, wholeStream } from "./chat-stream.ts";
 import { ask, contentOf, dealer, listedCards, newKey, nodeStub, pooled } from "./deployment.ts";
 import { closeNodes, type FakeNode } from "./fake-node.ts";
 import { standInForPostgres } from "./fake-postgres.ts";
-import { holdAttaches } from "./hold-back.ts";
+import { holdAttaches, watchAttaches } from "./hold-back.ts";
 import { endsOf, recordOf, untilKept } from "./record.ts";
 import { reset } from "./reset.ts";
 import { askStream, begunStream, begunWhole, storyOf, tell } from "./story.ts";
-import { until } from "./until.ts";
 
 // Long enough for the slowest machine to come back within it; what is said to happen at once does not wait for it.
 vi.mock("../../core/limits.ts", async (original) => {
@@ -53,12 +51,6 @@ async function resetUnder(node: FakeNode): Promise<void> {
   await node.closed();
 }
 
-/** Watches for Workers that come back. */
-function watchAttaches(): { until: () => Promise<unknown> } {
-  const attach = vi.spyOn(NodeObject.prototype, "attach");
-  return { until: () => until(() => attach.mock.calls.length > 0 || undefined, "the Worker at the fresh object") };
-}
-
 /** The rest of the story, from the piece that the router asked for, and its end. */
 function tellRest(node: FakeNode, task: { attemptId: AttemptId }, from: number): void {
   node.ack(task);
@@ -92,7 +84,7 @@ describe("an answer under way outlives the reset of its node's object", () => {
     const { task, stream } = await begunStream(account.key, card, { node: first, pieces: 2 });
     const attaches = watchAttaches();
     await resetUnder(first);
-    await attaches.until();
+    await attaches.untilSeen();
     const { node, welcome } = await first.comeBack([first.holds(task, made, { isOver })]);
     expect(welcome).toMatchObject({ epoch: 2, leases: [{ attemptId: task.attemptId, nextSeq: 2 }] });
     tellRest(node, task, 2);
@@ -128,7 +120,7 @@ describe("an answer under way outlives the reset of its node's object", () => {
     const held = isNodeFirst ? holdAttaches() : undefined;
     const watched = isNodeFirst ? undefined : watchAttaches();
     await resetUnder(first);
-    await watched?.until();
+    await watched?.untilSeen();
     const { node, welcome } = await first.comeBack([first.holds(task, 3)]);
     held?.letThrough();
     // Nobody has any of it yet.
@@ -148,7 +140,7 @@ describe("an answer under way outlives the reset of its node's object", () => {
     await first.untilHeard();
     const attaches = watchAttaches();
     await resetUnder(first);
-    await attaches.until();
+    await attaches.untilSeen();
     const { node } = await first.comeBack([first.holds(task, 1, { completionTokens: 0 })]);
     node.ack(task);
     node.delta(task, 0, { vectors: [{ index: 1, float32: "AACAPwAAAAA=" }] });
@@ -164,7 +156,7 @@ describe("an answer under way outlives the reset of its node's object", () => {
     const task = await first.next("task");
     const attaches = watchAttaches();
     await resetUnder(first);
-    await attaches.until();
+    await attaches.untilSeen();
     const { node, welcome } = await first.comeBack([first.holds(task, 0)]);
     expect(welcome.leases).toEqual([{ attemptId: task.attemptId, nextSeq: 0 }]);
     tellRest(node, task, 0);
@@ -175,12 +167,15 @@ describe("an answer under way outlives the reset of its node's object", () => {
   test("and a second reset", async () => {
     const { card, first, second } = await pair();
     const { task, stream } = await begunStream(account.key, card, { node: first, pieces: 1 });
+    const attaches = watchAttaches();
     await resetUnder(first);
+    await attaches.untilSeen();
     const { node } = await first.comeBack([first.holds(task, 1)]);
     node.ack(task);
     tell(node, task, { from: 1, to: 3 });
     await stream.untilContent(storyOf(3));
     await resetUnder(node);
+    await attaches.untilSeen(2);
     const { node: again } = await node.comeBack([node.holds(task, 3)]);
     tellRest(again, task, 3);
     expect(await stream.end()).toEqual(wholeStream(storyOf(4), 4, [first]));
