@@ -1,7 +1,9 @@
 import { hashSecret, parseSecret } from "../core/access/secret.ts";
 import type { AccountId, KeyId } from "../core/ids.ts";
 import { Refusal } from "../core/refusal.ts";
+import { askAgain } from "./ask-again.ts";
 import type { Env } from "./env.ts";
+import type { KeyCheck } from "./objects/account-object.ts";
 
 /** Who asks. */
 export interface Principal {
@@ -34,7 +36,9 @@ export async function authenticate(request: Request, env: Env): Promise<Principa
   const secret = parseSecret(bearerToken(request));
   if (secret?.kind !== "sk") throw invalidKey();
   const secretSha256 = await hashSecret(secret.text);
-  const check = await env.ACCOUNT.get(env.ACCOUNT.idFromName(secret.accountId)).checkKey(secretSha256);
+  const check = await askAgain<KeyCheck>(() =>
+    env.ACCOUNT.get(env.ACCOUNT.idFromName(secret.accountId)).checkKey(secretSha256),
+  );
   if (check.kind === "unknown") throw invalidKey();
   if (check.kind === "revoked") {
     throw new Refusal({

@@ -1,4 +1,5 @@
 import { Refusal } from "../core/refusal.ts";
+import { askAgain } from "./ask-again.ts";
 import type { Env } from "./env.ts";
 import { type ServedModel, statusStub } from "./objects/status-object.ts";
 
@@ -33,7 +34,7 @@ export async function findModel(env: Env, id: string): Promise<ServedModel> {
 
 /** Each request reads for itself: a promise of one request must not be awaited by another on this platform. */
 async function refresh(env: Env): Promise<void> {
-  const served = await statusStub(env).models();
+  const served = await askAgain(() => statusStub(env).models());
   models = new Map(served.map((model) => [model.id, model]));
   readAtMs = Date.now();
 }

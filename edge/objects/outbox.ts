@@ -80,8 +80,10 @@ export class Outbox {
   release(attemptId: AttemptId, entry: RecordEntry, nowMs: number): number {
     const id = this.#held.get(attemptId);
     this.#held.delete(attemptId);
-    if (id === undefined) return this.add([entry], nowMs);
-    this.#sql.exec("UPDATE outbox SET entry = ?, lease = NULL WHERE id = ?", JSON.stringify(entry), id);
+    // One that was over before it was held bears its name too: its reader may not have heard of its end.
+    if (id === undefined) {
+      this.#sql.exec("INSERT INTO outbox (entry, attempt_id) VALUES (?, ?)", JSON.stringify(entry), attemptId);
+    } else this.#sql.exec("UPDATE outbox SET entry = ?, lease = NULL WHERE id = ?", JSON.stringify(entry), id);
     return nowMs + this.#delayMs();
   }
 

@@ -95,6 +95,27 @@ test.each<[what: string, isStream: boolean]>([
   await expectRecordedOnce(task, { first, second });
 });
 
+test("a whole answer so short that its lease was never written, on record and not told, is told again as well", async () => {
+  const { card, first, second } = await pair();
+  holdRunResults();
+  vi.spyOn(Outbox.prototype, "hold").mockReturnValue(undefined);
+  const asked = chat(account.key, card, "Tell me a story");
+  const task = await first.next("task");
+  first.ack(task);
+  tell(first, task, { from: 0, to: 4 });
+  first.commit(task, { completionTokens: 4 });
+  await recordOf(task, tellers(first));
+  const attaches = watchAttaches();
+  await resetUnder(first);
+  await attaches.untilSeen();
+  const { node } = await first.comeBack([first.holds(task, 4, { isOver: true, isEndSent: true })]);
+  node.ack(task);
+  tell(node, task, { from: 0, to: 4 });
+  node.commit(task, { completionTokens: 4 });
+  expect(await contentOf(await asked)).toEqual({ content: storyOf(4), nodes: [first.nodeId] });
+  await expectRecordedOnce(task, { first, second });
+});
+
 test("a stream of which only the end was not told before the reset is told that alone", async () => {
   const { card, first, second } = await pair();
   const { task, stream } = await begunStream(account.key, card, { node: first, pieces: 4 });

@@ -2,7 +2,7 @@ import { env } from "cloudflare:test";
 import { afterEach, beforeAll, beforeEach, expect, test, vi } from "vitest";
 import type { ModelCard } from "../../core/model/model-card.ts";
 import { AccountObject } from "../../edge/objects/account-object.ts";
-import { statusStub } from "../../edge/objects/status-object.ts";
+import { StatusObject, statusStub } from "../../edge/objects/status-object.ts";
 import { wholeStream } from "./chat-stream.ts";
 import {
   accountStub,
@@ -21,6 +21,7 @@ import { standInForPostgres } from "./fake-postgres.ts";
 import { recordOf } from "./record.ts";
 import { reset } from "./reset.ts";
 import { begunStream, storyIds, storyOf, tell } from "./story.ts";
+import { until } from "./until.ts";
 
 const postgres = standInForPostgres();
 // Down, so that records can be read where they wait. Objects that are reset are logged.
@@ -81,6 +82,29 @@ test.each(["pool", "account", "status"] as const)(
     expect((await ask("/v1/models", { key: secret })).status).toBe(200);
   },
 );
+
+/** In the place of a question, once: its object is reset under it. */
+const breaksDown = () => {
+  throw new Error("the object was reset");
+};
+
+test("a request whose key is checked by an account object that is reset under the question is served", async () => {
+  const [card, account] = [nextCard(), await newKey()];
+  const node = await pooled(card, 1);
+  const checkKey = vi.spyOn(AccountObject.prototype, "checkKey").mockImplementationOnce(breaksDown);
+  await serve(account.key, card, node);
+  expect(checkKey).toHaveBeenCalledTimes(2);
+});
+
+test("a request for the models that a status object is asked for as it is reset gets them", async () => {
+  const account = await newKey();
+  const models = vi.spyOn(StatusObject.prototype, "models").mockImplementationOnce(breaksDown);
+  // A router asks at most once a second.
+  await until(async () => {
+    expect((await ask("/v1/models", { key: account.key })).status).toBe(200);
+    return models.mock.calls.length === 2 || undefined;
+  }, "the second question");
+});
 
 test("requests that wait in a pool that is reset are served by it when room comes", async () => {
   const [card, account] = [nextCard(), await newKey()];
