@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import type { z } from "zod";
-import type { AttemptId } from "../../core/ids.ts";
+import { type AttemptId, attemptIdSchema } from "../../core/ids.ts";
 import type { AttemptEvent } from "../../core/lease/attempt-event.ts";
 import { limits } from "../../core/limits.ts";
 import type { RecordEntry, TaskRecord } from "../../core/record/entry.ts";
@@ -165,6 +165,25 @@ test("a short answer comes back as data, and its record is written after it", as
   expect(scene.outbox.records).toMatchObject([{ state: "completed", completionTokens: 1 }]);
   expect(scene.onRecorded).toHaveBeenCalledExactlyOnceWith(toyStartMs + 500);
   expect(scene.onFirstToken).toHaveBeenCalledExactlyOnceWith(toyTask().terms.model, 0);
+});
+
+test("an attempt that came to nothing is on record before its reader hears of it and another node begins", async () => {
+  const { scene } = await begun();
+  await vi.advanceTimersByTimeAsync(50);
+  expect(scene.outbox.held.size).toBe(1);
+  scene.leases.socketLost(Date.now(), "gone");
+  expect(scene.outbox.records).toMatchObject([{ state: "queued" }]);
+  expect(scene.outbox.held.size).toBe(0);
+});
+
+test("a clock that is set forward does not put off what is due", async () => {
+  const { scene } = await begun();
+  await vi.advanceTimersByTimeAsync(50);
+  vi.setSystemTime(Date.now() + 4_000);
+  const other = attemptIdSchema.parse("attempt_other");
+  void scene.run({ attemptId: other });
+  await vi.advanceTimersByTimeAsync(50);
+  expect([...scene.outbox.held.keys()]).toContain(other);
 });
 
 test("a longer one is read as it comes; what one message told arrives together", async () => {

@@ -14,6 +14,9 @@ import type { Outbox } from "./outbox.ts";
 import { Reader } from "./reader.ts";
 import type { AttachRequest, AttachResult, RunRequest, RunResult } from "./run.ts";
 
+/** A timer is late by milliseconds, by a second where much is to do; never by more. */
+const clockLeapMs = 1_000;
+
 type LeaseFrame = Extract<NodeFrame, { type: "ack" | "delta" | "commit" | "fail" }>;
 
 /** What these leases need of an outbox, and of the node's socket. */
@@ -213,6 +216,9 @@ export class NodeLeases {
     this.#writes.add(() => {
       this.#flushAtMs = this.#outbox.release(attemptId, record, Date.now());
     });
+    // One that came to nothing is rare, and is on disk before its reader hears of it: a reset within the wait would bring
+    // the lease back, and what its node held of it could pass for delivered while another node does the task.
+    if (record.state === "queued") this.#writes.make();
     const attempt = record.attempts.find((candidate) => candidate.attemptId === attemptId);
     if (attempt === undefined || attempt.firstTokenAtMs === null) return;
     this.#onFirstToken(record.modelSha256, attempt.firstTokenAtMs - attempt.assignedAtMs);
@@ -234,7 +240,9 @@ export class NodeLeases {
 
   #arm(nowMs: number): void {
     const atMs = this.#book.nextTickMs(nowMs);
-    if (atMs !== undefined && this.#timer !== undefined && this.#timer.atMs <= atMs) return;
+    // A timer that is overdue by so much is not late: the clock was set forward under it.
+    const isSound = this.#timer !== undefined && this.#timer.atMs > nowMs - clockLeapMs;
+    if (atMs !== undefined && isSound && this.#timer !== undefined && this.#timer.atMs <= atMs) return;
     if (this.#timer !== undefined) clearTimeout(this.#timer.timer);
     this.#timer = undefined;
     // An object with a timer does not sleep.

@@ -43,7 +43,7 @@ function checkTask(postgres: Postgres, client: Client): void {
       holds(usage.promptTokens === ending.promptTokens, "usage is what was delivered", () => taskId);
       break;
     case "refused":
-      holds(row.state === "failed" || row.state === "expired", "no task is recorded twice", () => {
+      holds(isUnbilled(row.state) || wasDoneInVain(postgres, taskId), "no task is recorded twice", () => {
         return `${taskId} was refused with ${ending.code} and is ${row.state}`;
       });
       break;
@@ -53,6 +53,20 @@ function checkTask(postgres: Postgres, client: Client): void {
   }
 }
 
+function isUnbilled(state: TaskRow["state"]): boolean {
+  return state === "failed" || state === "expired";
+}
+
+/**
+ * True where a node's object had put a whole answer on record that was then lost on its way, so that others were asked
+ * for it, in vain: nobody but the Worker could know, and a completion on record stays.
+ */
+function wasDoneInVain(postgres: Postgres, taskId: TaskRow["taskId"]): boolean {
+  const attempts = [...postgres.attempts.values()].filter((attempt) => attempt.taskId === taskId);
+  const done = attempts.find(({ state }) => state === "committed");
+  return done !== undefined && attempts.some(({ assignedAtMs }) => assignedAtMs > done.assignedAtMs);
+}
+
 /** Who went away pays for what was done until then, which is at least what came and at most the whole answer. */
 function checkLeft(row: TaskRow, client: Client, billedTokens: number | undefined): void {
   if (billedTokens === undefined) return;
@@ -60,7 +74,9 @@ function checkLeft(row: TaskRow, client: Client, billedTokens: number | undefine
   const number = taskNumber(taskId);
   const most = input.kind === "chat" ? answerEnd(number, input.sampling.maxTokens ?? toyContextTokens).tokens : 0;
   holds(billedTokens <= most, "usage is what was delivered", () => `${taskId} is billed ${billedTokens} of ${most}`);
-  holds(billedTokens >= client.tokens, "usage is what was delivered", () => {
+  // Where the Worker died, the last that a node's object could tell of may be an earlier attempt.
+  const least = client.ending?.kind === "left" ? client.tokens : 0;
+  holds(billedTokens >= least, "usage is what was delivered", () => {
     return `${taskId} left with ${client.tokens} tokens and is billed ${billedTokens} as ${row.state}`;
   });
   const isCounted = row.promptTokens === 0 || row.promptTokens === promptTokensOf(number);

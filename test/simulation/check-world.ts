@@ -11,7 +11,7 @@ export const answeredWithinMs =
   limits.queueWaitMs + limits.barrenAttempts * (limits.ackMs + limits.failoverWaitMs + 5_000) + limits.silenceMs;
 
 /** A node stops working for nobody within this: its object's grace, its own, and the time of a redial. */
-export const orphanedForMs = 2 * limits.leaseGraceMs + limits.reattachMs + 15_000;
+const orphanedForMs = 2 * limits.leaseGraceMs + limits.reattachMs + 15_000;
 
 /** Where nothing goes wrong, a node has stopped this long after its caller left: three hops, and its engine's step. */
 const stoppedWithinMs = 1_000;

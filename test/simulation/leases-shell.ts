@@ -39,6 +39,7 @@ export interface LeasesOwner {
 }
 
 const gatherMs = 20;
+const clockLeapMs = 1_000;
 
 /** The leases of a node's object: the real {@link LeaseBook} with readers and storage, as `edge/objects/node-leases.ts`. */
 export class LeasesShell {
@@ -56,7 +57,7 @@ export class LeasesShell {
   #timerAtMs: number | undefined;
   #cancelTimer: () => void = () => {};
   #writes: (() => void)[] = [];
-  #isWriting = false;
+  #cancelWriting: (() => void) | undefined;
   #madeAtMs = 0;
   #flushAtMs = 0;
 
@@ -81,7 +82,7 @@ export class LeasesShell {
 
   /** True while a timer runs: for a lease, or to write. */
   get isWaiting(): boolean {
-    return this.#timerAtMs !== undefined || this.#isWriting;
+    return this.#timerAtMs !== undefined || this.#cancelWriting !== undefined;
   }
 
   run({ terms, task, isWhole }: RunWish, reply: (result: RunReply) => void): void {
@@ -225,6 +226,7 @@ export class LeasesShell {
     this.#write(() => {
       this.#flushAtMs = this.#outbox.release(attemptId, record, this.#host.nowMs);
     });
+    if (record.state === "queued") this.#makeWrites();
     const attempt = record.attempts.find((candidate) => candidate.attemptId === attemptId);
     if (attempt === undefined || attempt.firstTokenAtMs === null) return;
     this.#owner.onFirstToken(attempt.firstTokenAtMs - attempt.assignedAtMs);
@@ -233,18 +235,20 @@ export class LeasesShell {
   /** Writes soon, together with others: `edge/objects/later-writes.ts`. */
   #write(write: () => void): void {
     this.#writes.push(write);
-    if (this.#isWriting) return;
-    this.#isWriting = true;
+    if (this.#cancelWriting !== undefined) return;
     const restMs = Math.max(0, this.#madeAtMs + gatherMs - this.#host.nowMs);
     const isPutOff = this.#host.ground.bugs.has("writePutOff");
-    this.#host.after(isPutOff ? restMs : Math.min(gatherMs, restMs), () => {
-      this.#isWriting = false;
-      this.#madeAtMs = this.#host.nowMs;
-      const writes = this.#writes;
-      this.#writes = [];
-      for (const make of writes) make();
-      this.#owner.onRecorded(this.#flushAtMs);
-    });
+    this.#cancelWriting = this.#host.after(isPutOff ? restMs : Math.min(gatherMs, restMs), () => this.#makeWrites());
+  }
+
+  #makeWrites(): void {
+    this.#cancelWriting?.();
+    this.#cancelWriting = undefined;
+    this.#madeAtMs = this.#host.nowMs;
+    const writes = this.#writes;
+    this.#writes = [];
+    for (const make of writes) make();
+    this.#owner.onRecorded(this.#flushAtMs);
   }
 
   #read(
@@ -269,7 +273,8 @@ export class LeasesShell {
   #arm(): void {
     const { nowMs } = this.#host;
     const atMs = this.book.nextTickMs(nowMs);
-    if (atMs !== undefined && this.#timerAtMs !== undefined && this.#timerAtMs <= atMs) return;
+    const isSound = this.#timerAtMs !== undefined && this.#timerAtMs > nowMs - clockLeapMs;
+    if (atMs !== undefined && isSound && this.#timerAtMs !== undefined && this.#timerAtMs <= atMs) return;
     this.#cancelTimer();
     this.#timerAtMs = atMs;
     if (atMs === undefined) return;

@@ -23,6 +23,11 @@ test("of all that happened, what has to do with a task is shown: its attempts, t
   ]);
 });
 
-test("only the last lines are shown where there are many", () => {
-  expect(relatedNotes(notes, { message: "attempt_00000b", most: 2 })).toEqual([notes[5], notes[7]]);
+test("only the last lines are shown where there are many, with what befell their nodes meanwhile", () => {
+  const last = relatedNotes(notes, { message: "attempt_00000a", most: 1 });
+  expect(last.map((line) => line.slice(0, 4))).toEqual(["3 ms", "7 ms", "9 ms"]);
+});
+
+test("where nothing is named, the last lines of all are shown", () => {
+  expect(relatedNotes(notes, { message: "the pools have no room", most: 2 })).toEqual(notes.slice(-2));
 });

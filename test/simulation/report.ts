@@ -51,7 +51,7 @@ export function failure(report: RunReport): string {
 }
 
 /** The value below which a share of sorted `values` lies; 0 for none. */
-export function quantile(values: readonly number[], share: number): number {
+function quantile(values: readonly number[], share: number): number {
   return values[Math.min(values.length - 1, Math.floor(values.length * share))] ?? 0;
 }
 

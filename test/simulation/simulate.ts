@@ -68,7 +68,7 @@ function simulate(options: z.output<typeof flags>): number {
       nodes: options.nodes,
       tasks: options.tasks,
       faults: options.faults,
-      spanMs: options.hours * 3_600_000,
+      spanMs: Math.round(options.hours * 3_600_000),
       isStrict: options.strict,
       ...(options.only === undefined ? {} : { only: options.only }),
       ...(options.keepFaults === undefined ? {} : { keepFaults: options.keepFaults }),
