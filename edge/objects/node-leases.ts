@@ -31,8 +31,8 @@ export class NodeLeases {
   readonly #onSilent: () => void;
   readonly #onFirstToken: (model: ModelHash, firstTokenMs: number) => void;
   readonly #readers = new Map<AttemptId, Reader>();
-  /** Readers that were told something in this turn. */
   readonly #trace = new Trace();
+  /** Readers that were told something in this turn. */
   readonly #told = new Set<Reader>();
   readonly #writes: LaterWrites;
   /** Until when what was recorded since the last round of writes is to leave. */

@@ -13,12 +13,15 @@ export const outboxTable = (number: number): Migration => ({
 
 /**
  * Room for open leases in the outbox's table, for each object that has an outbox: a lease is a row that is not sent
- * until it is replaced by how it ended, so that a task costs one row from first to last.
+ * until it is replaced by how it ended, so that a task costs one row from first to last. Numbers of rows are given out
+ * again once free: AUTOINCREMENT writes a second row, which is paid for, with each that is added.
  */
 export const outboxLeases = (number: number): Migration => ({
   number,
-  sql: `ALTER TABLE outbox ADD COLUMN attempt_id TEXT;
-    ALTER TABLE outbox ADD COLUMN lease TEXT`,
+  sql: `CREATE TABLE outbox_next (id INTEGER PRIMARY KEY, entry TEXT NOT NULL, attempt_id TEXT, lease TEXT);
+    INSERT INTO outbox_next (id, entry) SELECT id, entry FROM outbox;
+    DROP TABLE outbox;
+    ALTER TABLE outbox_next RENAME TO outbox`,
 });
 
 /** A row's text as what is in it. */
@@ -114,10 +117,7 @@ export class Outbox {
       if (parsed.success) {
         this.#held.set(attemptId, id);
         open.push(parsed.data);
-      } else {
-        this.#setAside({ id, entry: lease }, problemOf(parsed.error));
-        this.#sql.exec("DELETE FROM outbox WHERE id = ?", id);
-      }
+      } else this.#setAside({ id, entry: lease }, problemOf(parsed.error));
     }
     return { open, ended };
   }
@@ -141,47 +141,50 @@ export class Outbox {
       const rows = this.#sql
         .exec<Row>("SELECT id, entry FROM outbox WHERE lease IS NULL ORDER BY id LIMIT ?", batchRows)
         .toArray();
-      const first = rows[0];
-      if (first === undefined) return undefined;
+      if (rows.length === 0) return undefined;
+      const batch = rows.flatMap((row) => this.#read(row));
       try {
-        const entries = rows.flatMap((row) => this.#read(row));
-        if (entries.length > 0) await this.#send(entries);
+        if (batch.length > 0) await this.#send(batch.map(({ entry }) => entry));
         batchRows = Math.min(limits.outboxBatchRows, batchRows * 2);
       } catch (error) {
-        if (error instanceof BatchRefused && rows.length > 1) {
+        if (error instanceof BatchRefused && batch.length > 1) {
           // The entry at fault is found by halves, so that the others do not wait behind it.
-          batchRows = Math.ceil(rows.length / 2);
+          batchRows = Math.ceil(batch.length / 2);
           continue;
         }
         if (!(error instanceof BatchRefused)) {
           this.#failures += 1;
           console.error("outbox: Postgres did not take a batch, it stays and is tried again", {
-            rows: rows.length,
+            rows: batch.length,
             error: String(error),
           });
           return nowMs + this.#delayMs();
         }
-        this.#setAside(first, error.message);
+        this.#failures = 0;
+        for (const { row } of batch) this.#setAside(row, error.message);
+        continue;
       }
       this.#failures = 0;
-      // By name, not up to the last: a lease between them may have ended while this batch was on its way.
-      const sent = JSON.stringify(rows.map(({ id }) => id));
+      // By number, not up to the last, and only what was sent: meanwhile a lease between them may have ended, and a new
+      // entry may have got the number of one that was set aside.
+      const sent = JSON.stringify(batch.map(({ row }) => row.id));
       this.#sql.exec("DELETE FROM outbox WHERE id IN (SELECT value FROM json_each(?))", sent);
     }
   }
 
-  /** The entry of a row. One that a later version of the schema cannot read is set aside. */
-  #read(row: Row): RecordEntry[] {
+  /** A row with its entry. One that a later version of the schema cannot read is set aside. */
+  #read(row: Row): { row: Row; entry: RecordEntry }[] {
     const parsed = storedEntrySchema.safeParse(row.entry);
-    if (parsed.success) return [parsed.data];
+    if (parsed.success) return [{ row, entry: parsed.data }];
     this.#setAside(row, problemOf(parsed.error));
     return [];
   }
 
-  /** Keeps an entry that cannot be sent where it blocks no other, for a person to look at. */
+  /** Moves an entry that cannot be sent to where it blocks no other, for a person to look at. */
   #setAside({ id, entry }: Row, problem: string): void {
     console.error("outbox: an entry cannot be recorded and was set aside", { id, problem });
-    this.#sql.exec("INSERT OR IGNORE INTO outbox_set_aside (id, entry, problem) VALUES (?, ?, ?)", id, entry, problem);
+    this.#sql.exec("INSERT INTO outbox_set_aside (entry, problem) VALUES (?, ?)", entry, problem);
+    this.#sql.exec("DELETE FROM outbox WHERE id = ?", id);
   }
 
   #delayMs(): number {

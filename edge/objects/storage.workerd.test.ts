@@ -43,7 +43,7 @@ describe("the tables of each object are these, and changing one takes a new migr
       CREATE TABLE invites ( id TEXT PRIMARY KEY, secret_sha256 TEXT NOT NULL UNIQUE, name TEXT NOT NULL, hint TEXT NOT NULL, max_nodes INTEGER NOT NULL, created_at_ms INTEGER NOT NULL, expires_at_ms INTEGER, revoked_at_ms INTEGER )
       CREATE TABLE keys ( id TEXT PRIMARY KEY, secret_sha256 TEXT NOT NULL UNIQUE, name TEXT NOT NULL, hint TEXT NOT NULL, created_at_ms INTEGER NOT NULL, revoked_at_ms INTEGER )
       CREATE TABLE migrations (number INTEGER PRIMARY KEY)
-      CREATE TABLE outbox (id INTEGER PRIMARY KEY AUTOINCREMENT, entry TEXT NOT NULL, attempt_id TEXT, lease TEXT)
+      CREATE TABLE "outbox" (id INTEGER PRIMARY KEY, entry TEXT NOT NULL, attempt_id TEXT, lease TEXT)
       CREATE TABLE outbox_set_aside (id INTEGER PRIMARY KEY, entry TEXT NOT NULL, problem TEXT NOT NULL)
       CREATE TABLE sqlite_sequence(name,seq)"
     `);
@@ -55,7 +55,7 @@ describe("the tables of each object are these, and changing one takes a new migr
     expect(ddl).toMatchInlineSnapshot(`
       "CREATE TABLE migrations (number INTEGER PRIMARY KEY)
       CREATE TABLE node ( id TEXT PRIMARY KEY, account_id TEXT NOT NULL, public_key TEXT NOT NULL, epoch INTEGER NOT NULL, registered_at_ms INTEGER NOT NULL, models TEXT NOT NULL , resume_token TEXT NOT NULL DEFAULT '', flaps TEXT NOT NULL DEFAULT '{"lossesMs":[],"asideUntilMs":0,"timesAside":0}')
-      CREATE TABLE outbox (id INTEGER PRIMARY KEY AUTOINCREMENT, entry TEXT NOT NULL, attempt_id TEXT, lease TEXT)
+      CREATE TABLE "outbox" (id INTEGER PRIMARY KEY, entry TEXT NOT NULL, attempt_id TEXT, lease TEXT)
       CREATE TABLE outbox_set_aside (id INTEGER PRIMARY KEY, entry TEXT NOT NULL, problem TEXT NOT NULL)
       CREATE TABLE sqlite_sequence(name,seq)"
     `);

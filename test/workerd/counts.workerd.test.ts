@@ -101,8 +101,7 @@ function rowsOfRequest(rows: Record<string, number>): Record<string, number> {
   return own;
 }
 
-// SQLite writes a row more for each that is added to a table with AUTOINCREMENT.
-const rowsAdded = 2;
+const rowsAdded = 1;
 const rowsReplaced = 1;
 const rowsRemoved = 1;
 
