@@ -44,7 +44,7 @@ export const limits = {
   /** A task under way waits this long for another node. */
   failoverWaitMs: 30_000,
   framesPerMessage: 4_096,
-  outboxBatchRows: 500,
+  outboxBatchEntries: 100,
   /** Text of one delta frame item. A tick's worth of tokens is far below it. */
   deltaCharacters: 1_000_000,
   nodesPerInvite: 1_000,

@@ -1,8 +1,8 @@
 import { and, eq, gt, inArray, not, or, type SQL, sql } from "drizzle-orm";
 import type { TaskId } from "../core/ids.ts";
-import type { Database } from "./connection.ts";
 import { tasks } from "./schema/tasks.ts";
 import { usage } from "./schema/usage.ts";
+import { statement } from "./statement.ts";
 
 /** A task that completed is billed, and one cancelled after tokens came; no other is. */
 const isBilled = sql`(${or(
@@ -10,8 +10,10 @@ const isBilled = sql`(${or(
   and(eq(tasks.state, "cancelled"), gt(sql`${tasks.promptTokens} + ${tasks.completionTokens}`, 0)),
 )})`;
 
+const ids = (taskIds: readonly TaskId[]) => taskIds;
+
 /** Writes the usage of those of these tasks that are billed, from the rows of `tasks` as they now are. */
-export function writeUsage(database: Database, taskIds: readonly TaskId[]) {
+export const writeUsage = statement(ids, (database, json) => {
   return database
     .insert(usage)
     .select(
@@ -26,7 +28,7 @@ export function writeUsage(database: Database, taskIds: readonly TaskId[]) {
           atMs: tasks.endedAtMs,
         })
         .from(tasks)
-        .where(and(inArray(tasks.taskId, listed(taskIds)), isBilled))
+        .where(and(inArray(tasks.taskId, listed(json)), isBilled))
         .orderBy(tasks.taskId),
     )
     .onConflictDoUpdate({
@@ -40,22 +42,21 @@ export function writeUsage(database: Database, taskIds: readonly TaskId[]) {
         atMs: sql`excluded.at`,
       },
     });
-}
+});
 
 /** Takes back the usage of those of these tasks that were told cancelled first and failed afterwards. */
-export function dropUnbilledUsage(database: Database, taskIds: readonly TaskId[]) {
+export const dropUnbilledUsage = statement(ids, (database, json) => {
   return database.delete(usage).where(
     inArray(
       usage.taskId,
       database
         .select({ taskId: tasks.taskId })
         .from(tasks)
-        .where(and(inArray(tasks.taskId, listed(taskIds)), not(isBilled))),
+        .where(and(inArray(tasks.taskId, listed(json)), not(isBilled))),
     ),
   );
-}
+});
 
-/** Ids as one parameter, however many. */
-function listed(taskIds: readonly TaskId[]): SQL {
-  return sql`(select json_array_elements_text(${JSON.stringify(taskIds)}::json))`;
+function listed(json: SQL): SQL {
+  return sql`(select json_array_elements_text(${json}))`;
 }

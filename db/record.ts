@@ -1,4 +1,4 @@
-import type { BatchItem } from "drizzle-orm/batch";
+import type { Query } from "drizzle-orm";
 import { limits } from "../core/limits.ts";
 import type { RecordEntry } from "../core/record/entry.ts";
 import { dropUnbilledUsage, writeUsage } from "./bill.ts";
@@ -7,29 +7,30 @@ import { mergeEntries } from "./merge-entries.ts";
 import { upsertAccounts, upsertAttempts, upsertInvites, upsertKeys, upsertNodes, upsertTasks } from "./upserts.ts";
 
 /**
- * Writes at most 500 entries (`limits.outboxBatchRows`), oldest first, in one request and one transaction: all or none.
+ * Writes at most 100 entries (`limits.outboxBatchEntries`), oldest first, in one request and one transaction: all or none.
  * The same entries may come again, in another order and from several writers at once, and count once.
  *
  * Rejects where Postgres refuses (`NeonDbError` with its SQLSTATE as `code`) or does not answer in time (see `connect`);
  * then it may have been written or not, and the batch is to be sent again. A longer batch is a `RangeError`, a bug.
  */
 export async function record(database: Database, entries: readonly RecordEntry[]): Promise<void> {
-  if (entries.length > limits.outboxBatchRows) {
-    throw new RangeError(`A batch holds at most ${limits.outboxBatchRows} entries; this one has ${entries.length}.`);
+  if (entries.length > limits.outboxBatchEntries) {
+    throw new RangeError(`A batch holds at most ${limits.outboxBatchEntries} entries; this one has ${entries.length}.`);
   }
   const rows = mergeEntries(entries);
   const taskIds = rows.tasks.map((task) => task.taskId);
   // Always in this order of tables, so that two batches cannot wait for each other's rows in a circle.
-  const statements: BatchItem<"pg">[] = [];
-  if (rows.accounts.length > 0) statements.push(upsertAccounts(database, rows.accounts));
-  if (rows.keys.length > 0) statements.push(upsertKeys(database, rows.keys));
-  if (rows.invites.length > 0) statements.push(upsertInvites(database, rows.invites));
-  if (rows.nodes.length > 0) statements.push(upsertNodes(database, rows.nodes));
-  if (rows.tasks.length > 0) statements.push(upsertTasks(database, rows.tasks));
-  if (rows.attempts.length > 0) statements.push(upsertAttempts(database, rows.attempts));
+  const statements: Query[] = [];
+  if (rows.accounts.length > 0) statements.push(upsertAccounts(rows.accounts));
+  if (rows.keys.length > 0) statements.push(upsertKeys(rows.keys));
+  if (rows.invites.length > 0) statements.push(upsertInvites(rows.invites));
+  if (rows.nodes.length > 0) statements.push(upsertNodes(rows.nodes));
+  if (rows.tasks.length > 0) statements.push(upsertTasks(rows.tasks));
+  if (rows.attempts.length > 0) statements.push(upsertAttempts(rows.attempts));
   // After the tasks, since what is billed is read from their rows.
-  if (taskIds.length > 0) statements.push(writeUsage(database, taskIds), dropUnbilledUsage(database, taskIds));
+  if (taskIds.length > 0) statements.push(writeUsage(taskIds), dropUnbilledUsage(taskIds));
 
-  const [first, ...others] = statements;
-  if (first !== undefined) await database.batch([first, ...others]);
+  if (statements.length === 0) return;
+  const { $client: client } = database;
+  await client.transaction(statements.map(({ sql, params }) => client.query(sql, params)));
 }

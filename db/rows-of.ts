@@ -2,24 +2,27 @@ import { getTableColumns, type SQL, sql } from "drizzle-orm";
 import type { PgTable } from "drizzle-orm/pg-core";
 
 /**
- * `rows` as a query for `insert(table).select(…)`, in the order of the table's columns.
- *
- * All rows travel as one JSON parameter, so that the statement is the same for one row and for thousands: Postgres
- * takes at most 65,535 parameters in one statement, which 500 tasks with their attempts would pass. Every value goes as
- * text in Postgres's own notation and is cast to its column's type. A missing property is NULL.
+ * The rows of a JSON parameter as a query for `insert(table).select(…)`, in the order of the table's columns. They
+ * travel as one parameter since Postgres takes at most 65,535 in one statement.
  */
-export function rowsOf<Table extends PgTable>(table: Table, rows: readonly Table["$inferInsert"][]): SQL {
+export function rowsOf(table: PgTable, json: SQL): SQL {
+  const columns = Object.values(getTableColumns(table));
+  const casts = columns.map((column) => sql`${sql.identifier(column.name)}::${sql.raw(column.getSQLType())}`);
+  const names = columns.map((column) => sql`${sql.identifier(column.name)} text`);
+  return sql`select ${sql.join(casts, sql`, `)} from json_to_recordset(${json}) as told(${sql.join(names, sql`, `)})`;
+}
+
+/** What {@link rowsOf} takes: every value as text in Postgres's own notation; a missing property is NULL. */
+export function toJsonRows<Table extends PgTable>(table: Table): (rows: readonly Table["$inferInsert"][]) => unknown {
   const columns = Object.entries(getTableColumns(table));
-  const json = rows.map((row) => {
-    const values = new Map<string, unknown>(Object.entries(row));
-    return Object.fromEntries(
-      columns.map(([property, column]) => {
-        const value = values.get(property) ?? null;
-        return [column.name, value === null ? null : column.mapToDriverValue(value)];
-      }),
-    );
-  });
-  const casts = columns.map(([, column]) => sql`${sql.identifier(column.name)}::${sql.raw(column.getSQLType())}`);
-  const names = columns.map(([, column]) => sql`${sql.identifier(column.name)} text`);
-  return sql`select ${sql.join(casts, sql`, `)} from json_to_recordset(${JSON.stringify(json)}::json) as told(${sql.join(names, sql`, `)})`;
+  return (rows) =>
+    rows.map((row) => {
+      const values = new Map<string, unknown>(Object.entries(row));
+      return Object.fromEntries(
+        columns.map(([property, column]) => {
+          const value = values.get(property) ?? null;
+          return [column.name, value === null ? null : column.mapToDriverValue(value)];
+        }),
+      );
+    });
 }

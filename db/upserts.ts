@@ -1,34 +1,34 @@
 import { type SQL, sql } from "drizzle-orm";
 import type { PgColumn } from "drizzle-orm/pg-core";
-import type { Database } from "./connection.ts";
-import { rowsOf } from "./rows-of.ts";
-import { type AccountRow, accounts } from "./schema/accounts.ts";
-import { type AttemptRow, attempts } from "./schema/attempts.ts";
-import { type InviteRow, invites } from "./schema/invites.ts";
-import { type KeyRow, keys } from "./schema/keys.ts";
-import { type NodeRow, nodes } from "./schema/nodes.ts";
-import { type TaskRow, tasks } from "./schema/tasks.ts";
+import { rowsOf, toJsonRows } from "./rows-of.ts";
+import { accounts } from "./schema/accounts.ts";
+import { attempts } from "./schema/attempts.ts";
+import { invites } from "./schema/invites.ts";
+import { keys } from "./schema/keys.ts";
+import { nodes } from "./schema/nodes.ts";
+import { tasks } from "./schema/tasks.ts";
 import { attemptStandings, standingOf, taskStandings } from "./standings.ts";
+import { statement } from "./statement.ts";
 
 // One statement a table, whatever the number of rows. Each does with the rows that Postgres has what `merge-entries.ts`
 // does with the rows of a batch, so that entries lead to one record in whichever batches and order they come.
 
 /** Accounts: the name as told last, the earliest creation. */
-export function upsertAccounts(database: Database, rows: readonly AccountRow[]) {
+export const upsertAccounts = statement(toJsonRows(accounts), (database, json) => {
   return database
     .insert(accounts)
-    .select(rowsOf(accounts, rows))
+    .select(rowsOf(accounts, json))
     .onConflictDoUpdate({
       target: accounts.accountId,
       set: { name: told(accounts.name), createdAtMs: lesser(accounts.createdAtMs) },
     });
-}
+});
 
 /** Keys: the words as told last; a revocation is never undone, and the earliest counts. */
-export function upsertKeys(database: Database, rows: readonly KeyRow[]) {
+export const upsertKeys = statement(toJsonRows(keys), (database, json) => {
   return database
     .insert(keys)
-    .select(rowsOf(keys, rows))
+    .select(rowsOf(keys, json))
     .onConflictDoUpdate({
       target: keys.keyId,
       set: {
@@ -39,13 +39,13 @@ export function upsertKeys(database: Database, rows: readonly KeyRow[]) {
         revokedAtMs: lesser(keys.revokedAtMs),
       },
     });
-}
+});
 
 /** Invites: as keys; the nodes brought in only grow. */
-export function upsertInvites(database: Database, rows: readonly InviteRow[]) {
+export const upsertInvites = statement(toJsonRows(invites), (database, json) => {
   return database
     .insert(invites)
-    .select(rowsOf(invites, rows))
+    .select(rowsOf(invites, json))
     .onConflictDoUpdate({
       target: invites.inviteId,
       set: {
@@ -59,15 +59,15 @@ export function upsertInvites(database: Database, rows: readonly InviteRow[]) {
         revokedAtMs: lesser(invites.revokedAtMs),
       },
     });
-}
+});
 
 /** Nodes: as they were when last seen, the earliest registration. */
-export function upsertNodes(database: Database, rows: readonly NodeRow[]) {
+export const upsertNodes = statement(toJsonRows(nodes), (database, json) => {
   const latest = (column: PgColumn) =>
     sql`case when ${told(nodes.seenAtMs)} >= ${nodes.seenAtMs} then ${told(column)} else ${column} end`;
   return database
     .insert(nodes)
-    .select(rowsOf(nodes, rows))
+    .select(rowsOf(nodes, json))
     .onConflictDoUpdate({
       target: nodes.nodeId,
       set: {
@@ -80,15 +80,15 @@ export function upsertNodes(database: Database, rows: readonly NodeRow[]) {
         seenAtMs: greater(nodes.seenAtMs),
       },
     });
-}
+});
 
 /** Tasks: see `mergeTasks`. */
-export function upsertTasks(database: Database, rows: readonly TaskRow[]) {
+export const upsertTasks = statement(toJsonRows(tasks), (database, json) => {
   const rank = (of: (column: PgColumn) => SQL) =>
     sql`(${standingOf(of(tasks.state), taskStandings)}, ${of(tasks.promptTokens)} + ${of(tasks.completionTokens)}, ${of(tasks.endedAtMs)})`;
   return database
     .insert(tasks)
-    .select(rowsOf(tasks, rows))
+    .select(rowsOf(tasks, json))
     .onConflictDoUpdate({
       target: tasks.taskId,
       set: {
@@ -107,17 +107,17 @@ export function upsertTasks(database: Database, rows: readonly TaskRow[]) {
       },
       setWhere: sql`${tasks.state} <> 'completed' and ${rank(told)} > ${rank(known)}`,
     });
-}
+});
 
 /** Attempts: see `mergeAttempts`. */
-export function upsertAttempts(database: Database, rows: readonly AttemptRow[]) {
+export const upsertAttempts = statement(toJsonRows(attempts), (database, json) => {
   const rank = (of: (column: PgColumn) => SQL) =>
     sql`(${standingOf(of(attempts.state), attemptStandings)}, ${of(attempts.reason)} is not null, ${of(attempts.endedAtMs)})`;
   const believed = (column: PgColumn) =>
     sql`case when ${rank(told)} > ${rank(known)} then ${told(column)} else ${column} end`;
   return database
     .insert(attempts)
-    .select(rowsOf(attempts, rows))
+    .select(rowsOf(attempts, json))
     .onConflictDoUpdate({
       target: attempts.attemptId,
       set: {
@@ -133,7 +133,7 @@ export function upsertAttempts(database: Database, rows: readonly AttemptRow[]) 
         endedAtMs: believed(attempts.endedAtMs),
       },
     });
-}
+});
 
 /** The value that the statement would insert. */
 function told(column: PgColumn): SQL {

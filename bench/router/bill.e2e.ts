@@ -13,7 +13,7 @@ import type { PerRequest } from "./price.ts";
  */
 const mostOf: Readonly<Record<string, Partial<PerRequest>>> = {
   "short, one at a time": { billedObjectRequests: 3, framesOut: 1.1, framesIn: 4, messagesIn: 2 },
-  "short, 64 at once": { billedObjectRequests: 2.5, framesOut: 1.1, framesIn: 4, messagesIn: 1.5 },
+  "short, 64 at once": { billedObjectRequests: 2.5, framesOut: 1.1, framesIn: 4, messagesIn: 1.5, rowsWritten: 2 },
   // One frame an answer's beginning, then one a tick for all answers of a socket together.
   "streams of 50 deltas, 16 at once": { billedObjectRequests: 3, framesOut: 1.5, framesIn: 7, messagesIn: 3 },
 };
@@ -39,7 +39,7 @@ test.each(traffics.map((traffic) => [traffic.what, few(traffic)] as const))(
     // A counter that counts nothing would guard nothing.
     expect(total(counts.workerCalls)).toBeGreaterThanOrEqual(traffic.requests);
     expect(counts.framesIn).toBeGreaterThanOrEqual(traffic.requests);
-    expect(counts.rowsWritten).toBeGreaterThanOrEqual(traffic.requests);
+    expect(counts.rowsWritten).toBeGreaterThan(0);
     const most: Partial<PerRequest> = { ...mostPerRequest, ...mostOf[what] };
     const tooMuch = Object.entries(most).filter(([name, limit]) => {
       const value = Object.entries(per).find(([counted]) => counted === name)?.[1] ?? Number.POSITIVE_INFINITY;

@@ -29,6 +29,7 @@ export function workerdConfig(
   return `using Workerd = import "/workerd/workerd.capnp";
 
 const config :Workerd.Config = (
+  v8Flags = ["--max-semi-space-size=2"],
   services = [
     (name = "router", worker = .router),
     (name = "objects", disk = (path = ${text(objectsDir)}, writable = true)),

@@ -10,11 +10,11 @@ export class LaterWrites {
   #writes: (() => void)[] = [];
   #timer: ReturnType<typeof setTimeout> | undefined;
   #madeAtMs = 0;
-  readonly #onMade: () => void;
+  readonly #last: () => void;
 
-  /** `onMade` is called after each round of writes, in the same turn. */
-  constructor(onMade: () => void) {
-    this.#onMade = onMade;
+  /** `last` is the last write of each round, for what gathers by itself. */
+  constructor(last: () => void) {
+    this.#last = last;
   }
 
   /**
@@ -23,6 +23,11 @@ export class LaterWrites {
    */
   add(write: () => void): void {
     this.#writes.push(write);
+    this.due();
+  }
+
+  /** The same where the last write has something to do. */
+  due(): void {
     const restMs = Math.min(gatherMs, Math.max(0, this.#madeAtMs + gatherMs - Date.now()));
     this.#timer ??= setTimeout(() => this.make(), restMs);
   }
@@ -32,13 +37,12 @@ export class LaterWrites {
     if (this.#timer !== undefined) clearTimeout(this.#timer);
     this.#timer = undefined;
     this.#madeAtMs = Date.now();
-    for (const write of this.#writes.splice(0)) {
+    for (const write of [...this.#writes.splice(0), this.#last]) {
       try {
         write();
       } catch (error) {
         console.error("storage: a write was not made", { error: String(error) });
       }
     }
-    this.#onMade();
   }
 }

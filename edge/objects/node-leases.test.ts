@@ -3,13 +3,14 @@ import type { z } from "zod";
 import { type AttemptId, attemptIdSchema } from "../../core/ids.ts";
 import type { AttemptEvent } from "../../core/lease/attempt-event.ts";
 import { limits } from "../../core/limits.ts";
-import type { RecordEntry, TaskRecord } from "../../core/record/entry.ts";
+import type { TaskRecord } from "../../core/record/entry.ts";
 import { heldAs } from "../../core/testing/lease-scene.ts";
 import { toyNodeId, toyStartMs, toyTask } from "../../core/testing/toy-terms.ts";
 import type { HeldAttempt, NodeFrame } from "../../core/wire/node-frame.ts";
 import type { RouterFrame } from "../../core/wire/router-frame.ts";
 import { TellingReader } from "../telling-reader.ts";
 import { NodeLeases } from "./node-leases.ts";
+import type { Ended } from "./outbox.ts";
 import type { AttachRequest, AttachResult, RunRequest, RunResult } from "./run.ts";
 
 beforeEach(() => {
@@ -28,9 +29,11 @@ class FakeOutbox {
     this.held.set(attemptId, JSON.stringify(lease));
   }
 
-  release(attemptId: AttemptId, entry: RecordEntry, nowMs: number): number {
-    this.held.delete(attemptId);
-    if (entry.kind === "task") this.records.push(entry);
+  release(ended: readonly Ended[], nowMs: number): number {
+    for (const { attemptId, record } of ended) {
+      this.held.delete(attemptId);
+      this.records.push(record);
+    }
     return nowMs + 500;
   }
 

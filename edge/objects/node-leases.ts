@@ -10,7 +10,7 @@ import type { HeldAttempt, NodeFrame } from "../../core/wire/node-frame.ts";
 import type { RouterFrame } from "../../core/wire/router-frame.ts";
 import { LaterWrites } from "./later-writes.ts";
 import type { OpenSocket } from "./node-socket.ts";
-import type { Outbox } from "./outbox.ts";
+import type { Ended, Outbox } from "./outbox.ts";
 import { Reader } from "./reader.ts";
 import type { AttachRequest, AttachResult, RunRequest, RunResult } from "./run.ts";
 
@@ -35,8 +35,8 @@ export class NodeLeases {
   /** Readers that were told something in this turn. */
   readonly #told = new Set<Reader>();
   readonly #writes: LaterWrites;
-  /** Until when what was recorded since the last round of writes is to leave. */
-  #flushAtMs: number | undefined;
+  /** What ended since the last round of writes. */
+  #ended: Ended[] = [];
   #timer: { timer: ReturnType<typeof setTimeout>; atMs: number } | undefined;
   /** Frames of this turn, sent as one message. */
   #outgoing: RouterFrame[] = [];
@@ -58,8 +58,8 @@ export class NodeLeases {
     this.#onSilent = options.onSilent;
     this.#onFirstToken = options.onFirstToken;
     this.#writes = new LaterWrites(() => {
-      if (this.#flushAtMs !== undefined) options.onRecorded(this.#flushAtMs);
-      this.#flushAtMs = undefined;
+      if (this.#ended.length === 0) return;
+      options.onRecorded(this.#outbox.release(this.#ended.splice(0), Date.now()));
     });
     const nowMs = Date.now();
     const hasSocket = options.socket() !== undefined;
@@ -213,9 +213,8 @@ export class NodeLeases {
   }
 
   #record(attemptId: AttemptId, record: TaskRecord): void {
-    this.#writes.add(() => {
-      this.#flushAtMs = this.#outbox.release(attemptId, record, Date.now());
-    });
+    this.#ended.push({ attemptId, record });
+    this.#writes.due();
     // One that came to nothing is rare, and is on disk before its reader hears of it: a reset within the wait would bring
     // the lease back, and what its node held of it could pass for delivered while another node does the task.
     if (record.state === "queued") this.#writes.make();

@@ -161,10 +161,10 @@ test("a batch holds no more than the record takes", () =>
   withSql(async (sql) => {
     const { send, sent } = sender();
     const outbox = new Outbox(sql, send);
-    outbox.add(entries(1_201), nowMs);
+    outbox.add(entries(241), nowMs);
     expect(await outbox.flush(nowMs)).toBeUndefined();
-    expect(sent.map((batch) => batch.length)).toEqual([limits.outboxBatchRows, limits.outboxBatchRows, 201]);
-    expect(sent.flat()).toEqual(entries(1_201));
+    expect(sent.map((batch) => batch.length)).toEqual([limits.outboxBatchEntries, limits.outboxBatchEntries, 41]);
+    expect(sent.flat()).toEqual(entries(241));
     expect(outbox.size()).toBe(0);
   }));
 
@@ -175,11 +175,11 @@ test("what Postgres took before it went away is not sent again", () =>
       sent.push(batch.length);
       return sent.length === 2 ? Promise.reject(new Error("away")) : Promise.resolve();
     });
-    outbox.add(entries(700), nowMs);
+    outbox.add(entries(140), nowMs);
     await outbox.flush(nowMs);
-    expect(outbox.size()).toBe(200);
+    expect(outbox.size()).toBe(40);
     await outbox.flush(nowMs);
-    expect(sent).toEqual([500, 200, 200]);
+    expect(sent).toEqual([100, 40, 40]);
   }));
 
 test("entries added while a batch is under way follow it, and none is lost", () =>
@@ -277,6 +277,7 @@ describe("a lease", () => {
     if (ended === undefined) throw new Error("the toy lease left no record");
     return { ...ended, modelName: modelNameSchema.parse(`m${number}`) };
   };
+  const ended = (number: number) => ({ attemptId: idOf(number), record: record(number) });
   const ids = (sql: SqlStorage) =>
     sql
       .exec<{ id: number }>("SELECT id FROM outbox ORDER BY id")
@@ -300,7 +301,7 @@ describe("a lease", () => {
       const outbox = new Outbox(sql, send);
       outbox.hold(idOf(1), lease(1));
       outbox.add(entries(1), nowMs);
-      expect(outbox.release(idOf(1), record(1), nowMs)).toBe(nowMs + 500);
+      expect(outbox.release([ended(1)], nowMs)).toBe(nowMs + 500);
       expect(ids(sql)).toEqual([1, 2]);
       await outbox.flush(nowMs);
       expect(sent).toEqual([[record(1), ...entries(1)]]);
@@ -311,10 +312,58 @@ describe("a lease", () => {
     withSql(async (sql) => {
       const { send, sent } = sender();
       const outbox = new Outbox(sql, send);
-      outbox.release(idOf(1), record(1), nowMs);
+      outbox.release([ended(1)], nowMs);
       await outbox.flush(nowMs);
       expect(sent).toEqual([[record(1)]]);
       expect(outbox.recover(leaseSchema)).toEqual({ open: [], ended: [] });
+    }));
+
+  test("that was never held shares its row with all that end at the same time, however many", () =>
+    withSql(async (sql) => {
+      const { send, sent } = sender();
+      const outbox = new Outbox(sql, send);
+      const many = Array.from({ length: 51 }, () => ended(1));
+      outbox.release(many, nowMs);
+      expect(ids(sql)).toEqual([1, 2]);
+      expect(outbox.size()).toBe(51);
+      await outbox.flush(nowMs);
+      expect(sent).toEqual([many.map((end) => end.record)]);
+      expect(ids(sql)).toEqual([]);
+    }));
+
+  test("that shares its row is recovered by its own end, the latest first", () =>
+    withSql((sql) => {
+      new Outbox(sql, sender().send).release([ended(1), ended(2)], nowMs);
+      expect(new Outbox(sql, sender().send).recover(leaseSchema).ended).toEqual([ended(2), ended(1)]);
+    }));
+
+  test("whose end Postgres refuses is set aside, and those of its row are not", () =>
+    withSql(async (sql) => {
+      const sent: RecordEntry[] = [];
+      const outbox = new Outbox(sql, async (batch) => {
+        if (batch.some((entry) => entry.kind === "task" && entry.modelName === "m2")) throw new BatchRefused("22003");
+        sent.push(...batch);
+      });
+      outbox.release([ended(1), ended(2), ended(3)], nowMs);
+      expect(await outbox.flush(nowMs)).toBeUndefined();
+      expect(sent).toEqual([record(1), record(3)]);
+      expect(sql.exec("SELECT entry, problem FROM outbox_set_aside").toArray()).toEqual([
+        { entry: JSON.stringify(record(2)), problem: "22003" },
+      ]);
+      expect(outbox.size()).toBe(0);
+    }));
+
+  test("whose end a later schema cannot read is set aside, and those of its row are sent", () =>
+    withSql(async (sql) => {
+      const { send, sent } = sender();
+      const row = { ended: [ended(1), { attemptId: idOf(2), record: { kind: "rumour" } }, ended(3)] };
+      const stored = { ended: row.ended.map((end) => [end.attemptId, end.record]) };
+      sql.exec("INSERT INTO outbox (entry, attempt_id) VALUES (?, ?)", JSON.stringify(stored), idOf(1));
+      expect(await new Outbox(sql, send).flush(nowMs)).toBeUndefined();
+      expect(sent).toEqual([[record(1), record(3)]]);
+      expect(sql.exec("SELECT entry, problem FROM outbox_set_aside").toArray()).toEqual([
+        { entry: '{"kind":"rumour"}', problem: expect.stringMatching(/kind/) },
+      ]);
     }));
 
   test("that ends while a batch is on its way is not taken for sent", () =>
@@ -322,7 +371,7 @@ describe("a lease", () => {
       const sent: RecordEntry[][] = [];
       const outbox: Outbox = new Outbox(sql, (batch) => {
         sent.push(batch);
-        if (sent.length === 1) outbox.release(idOf(2), record(2), nowMs);
+        if (sent.length === 1) outbox.release([ended(2)], nowMs);
         return Promise.resolve();
       });
       outbox.add(entries(1), nowMs);
@@ -339,7 +388,7 @@ describe("a lease", () => {
       const { send, sent } = sender();
       const outbox = new Outbox(sql, send);
       expect(outbox.recover(leaseSchema)).toEqual({ open: [lease(1)], ended: [] });
-      outbox.release(idOf(1), record(1), nowMs);
+      outbox.release([ended(1)], nowMs);
       expect(ids(sql)).toEqual([1]);
       await outbox.flush(nowMs);
       expect(sent).toEqual([[record(1)]]);
@@ -349,7 +398,7 @@ describe("a lease", () => {
     withSql(async (sql) => {
       const before = new Outbox(sql, sender().send);
       before.hold(idOf(1), lease(1));
-      before.release(idOf(1), record(1), nowMs);
+      before.release([ended(1)], nowMs);
       const after = new Outbox(sql, sender().send);
       expect(after.recover(leaseSchema)).toEqual({ open: [], ended: [{ attemptId: idOf(1), record: record(1) }] });
       await after.flush(nowMs);

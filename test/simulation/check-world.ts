@@ -90,7 +90,7 @@ export function checkQuiet(world: World): void {
     const held = process.holding().length;
     holds(held === 0, nothingIsLeft, () => `${process.name} holds ${held} attempts`);
     holds(storage.outbox.rows.size === 0, nothingIsLeft, () => {
-      return `${host.name} has rows in its outbox: ${[...storage.outbox.rows.values()].map((row) => row.attemptId)}`;
+      return `${host.name} has rows in its outbox: ${[...storage.outbox.rows.values()].map((row) => row.type)}`;
     });
     const book = host.instance.book;
     holds((book?.size ?? 0) === 0, nothingIsLeft, () => `${host.name} has leases`);

@@ -8,7 +8,7 @@ import type { HeldAttempt, NodeFrame } from "../../core/wire/node-frame.ts";
 import type { RouterFrame, TaskFrame } from "../../core/wire/router-frame.ts";
 import { LeaseWitness } from "./lease-witness.ts";
 import type { Clock } from "./object-host.ts";
-import type { OutboxShell } from "./outbox-shell.ts";
+import type { Ended, OutboxShell } from "./outbox-shell.ts";
 import { ReaderShell, type Told } from "./telling.ts";
 
 type LeaseFrame = Extract<NodeFrame, { type: "ack" | "delta" | "commit" | "fail" }>;
@@ -59,7 +59,7 @@ export class LeasesShell {
   #writes: (() => void)[] = [];
   #cancelWriting: (() => void) | undefined;
   #madeAtMs = 0;
-  #flushAtMs = 0;
+  #ended: Ended[] = [];
 
   constructor(options: {
     host: Clock;
@@ -223,9 +223,8 @@ export class LeasesShell {
   }
 
   #record(attemptId: AttemptId, record: TaskRecord): void {
-    this.#write(() => {
-      this.#flushAtMs = this.#outbox.release(attemptId, record, this.#host.nowMs);
-    });
+    this.#ended.push({ attemptId, record });
+    this.#writeSoon();
     if (record.state === "queued") this.#makeWrites();
     const attempt = record.attempts.find((candidate) => candidate.attemptId === attemptId);
     if (attempt === undefined || attempt.firstTokenAtMs === null) return;
@@ -235,6 +234,10 @@ export class LeasesShell {
   /** Writes soon, together with others: `edge/objects/later-writes.ts`. */
   #write(write: () => void): void {
     this.#writes.push(write);
+    this.#writeSoon();
+  }
+
+  #writeSoon(): void {
     if (this.#cancelWriting !== undefined) return;
     const restMs = Math.max(0, this.#madeAtMs + gatherMs - this.#host.nowMs);
     const isPutOff = this.#host.ground.bugs.has("writePutOff");
@@ -248,7 +251,9 @@ export class LeasesShell {
     const writes = this.#writes;
     this.#writes = [];
     for (const make of writes) make();
-    this.#owner.onRecorded(this.#flushAtMs);
+    const ended = this.#ended;
+    this.#ended = [];
+    if (ended.length > 0) this.#owner.onRecorded(this.#outbox.release(ended, this.#host.nowMs));
   }
 
   #read(

@@ -5,12 +5,17 @@ import type { RecordEntry, TaskRecord } from "../../core/record/entry.ts";
 import type { Ground } from "./ground.ts";
 import type { Postgres } from "./postgres.ts";
 
-/** One row of an outbox: an open lease, or an entry on its way to Postgres. */
-interface Row {
-  readonly attemptId: AttemptId | undefined;
-  lease: KeptLease | undefined;
-  entry: RecordEntry | undefined;
+/** How a task ended, and the attempt that ended it. */
+export interface Ended {
+  readonly attemptId: AttemptId;
+  readonly record: TaskRecord;
 }
+
+/** One row of an outbox: an open lease, tasks that ended, or another entry on its way to Postgres. */
+type Row =
+  | { readonly type: "lease"; readonly attemptId: AttemptId; readonly lease: KeptLease }
+  | { readonly type: "ended"; readonly ended: readonly Ended[] }
+  | { readonly type: "entry"; readonly entry: RecordEntry };
 
 /** What an object's outbox has in storage. */
 export interface OutboxStorage {
@@ -22,6 +27,7 @@ export const emptyOutbox = (): OutboxStorage => ({ rows: new Map(), nextId: 1 })
 
 const flushDelayMs = 500;
 const retryMaxMs = 30_000;
+const rowEnds = 50;
 
 /** The outbox as `edge/objects/outbox.ts` keeps it, over rows of the simulator. */
 export class OutboxShell {
@@ -46,39 +52,44 @@ export class OutboxShell {
 
   /** Keeps entries; returns when {@link flush} is due. */
   add(entries: readonly RecordEntry[], nowMs: number): number {
-    for (const entry of entries) this.#insert({ attemptId: undefined, lease: undefined, entry });
+    for (const entry of entries) this.#insert({ type: "entry", entry });
     return nowMs + this.#delayMs();
   }
 
   hold(attemptId: AttemptId, lease: KeptLease): void {
-    this.#held.set(attemptId, this.#insert({ attemptId, lease, entry: undefined }));
+    this.#held.set(attemptId, this.#insert({ type: "lease", attemptId, lease }));
   }
 
-  release(attemptId: AttemptId, entry: RecordEntry, nowMs: number): number {
-    const id = this.#held.get(attemptId);
-    this.#held.delete(attemptId);
-    if (id === undefined) return this.add([entry], nowMs);
-    this.#ground.tally.add("rows written");
-    this.#storage.rows.set(id, { attemptId, lease: undefined, entry });
+  release(ended: readonly Ended[], nowMs: number): number {
+    const fresh: Ended[] = [];
+    for (const end of ended) {
+      const id = this.#held.get(end.attemptId);
+      this.#held.delete(end.attemptId);
+      if (id === undefined) fresh.push(end);
+      else {
+        this.#ground.tally.add("rows written");
+        this.#storage.rows.set(id, { type: "ended", ended: [end] });
+      }
+    }
+    for (let start = 0; start < fresh.length; start += rowEnds) {
+      this.#insert({ type: "ended", ended: fresh.slice(start, start + rowEnds) });
+    }
     return nowMs + this.#delayMs();
   }
 
-  recover(): { open: KeptLease[]; ended: { attemptId: AttemptId; record: TaskRecord }[] } {
+  recover(): { open: KeptLease[]; ended: Ended[] } {
     const open: KeptLease[] = [];
-    const ended: { attemptId: AttemptId; record: TaskRecord }[] = [];
-    const rows = [...this.#storage.rows].filter(([, row]) => row.attemptId !== undefined).toReversed();
-    for (const [id, { attemptId, lease, entry }] of rows.slice(0, limits.heldAttempts)) {
-      if (attemptId === undefined) continue;
-      if (lease !== undefined) {
-        if (this.#ground.bugs.has("heldRowForgotten")) {
-          this.#storage.rows.delete(id);
-          continue;
-        }
-        this.#held.set(attemptId, id);
-        open.push(lease);
-      } else if (entry?.kind === "task") ended.push({ attemptId, record: entry });
+    const ended: Ended[] = [];
+    for (const [id, row] of [...this.#storage.rows].toReversed()) {
+      if (row.type === "ended") ended.push(...row.ended.toReversed());
+      if (row.type !== "lease") continue;
+      if (this.#ground.bugs.has("heldRowForgotten")) this.#storage.rows.delete(id);
+      else {
+        this.#held.set(row.attemptId, id);
+        open.push(row.lease);
+      }
     }
-    return { open, ended };
+    return { open, ended: ended.slice(0, Math.max(0, limits.heldAttempts - open.length)) };
   }
 
   /** Sends what is there, batch after batch; `whenFlushed` hears when to try again, if ever. */
@@ -98,20 +109,25 @@ export class OutboxShell {
       for (const told of waiting) told(retryAtMs);
     };
     const sendNext = () => {
-      const batch = [...this.#storage.rows]
-        .filter(([, row]) => row.entry !== undefined)
-        .slice(0, limits.outboxBatchRows);
+      const batch: number[] = [];
+      const entries: RecordEntry[] = [];
+      for (const [id, row] of this.#storage.rows) {
+        const told = entriesOf(row);
+        if (entries.length + told.length > limits.outboxBatchEntries) break;
+        if (told.length > 0) batch.push(id);
+        entries.push(...told);
+      }
       if (batch.length === 0) {
         end(undefined);
         return;
       }
-      if (this.#ground.bugs.has("batchForgotten")) for (const [id] of batch) this.#storage.rows.delete(id);
+      if (this.#ground.bugs.has("batchForgotten")) for (const id of batch) this.#storage.rows.delete(id);
       this.#postgres.write(
-        batch.flatMap(([, { entry }]) => (entry === undefined ? [] : [entry])),
+        entries,
         () => {
           if (this.#isGone) return;
           this.#failures = 0;
-          for (const [id] of batch) this.#storage.rows.delete(id);
+          for (const id of batch) this.#storage.rows.delete(id);
           this.#ground.tally.add("rows deleted", batch.length);
           sendNext();
         },
@@ -140,5 +156,17 @@ export class OutboxShell {
 
   #delayMs(): number {
     return Math.min(retryMaxMs, flushDelayMs * 2 ** Math.min(this.#failures, 10));
+  }
+}
+
+/** What a row tells Postgres. */
+function entriesOf(row: Row): RecordEntry[] {
+  switch (row.type) {
+    case "lease":
+      return [];
+    case "ended":
+      return row.ended.map(({ record }) => record);
+    case "entry":
+      return [row.entry];
   }
 }

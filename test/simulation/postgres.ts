@@ -24,7 +24,7 @@ export class Postgres {
   /** One batch in one transaction. `failed` may come though it was written, as with any lost answer. */
   write(entries: readonly RecordEntry[], done: () => void, failed: () => void): void {
     const { loop, dice, tally } = this.#ground;
-    holds(entries.length <= limits.outboxBatchRows, "no queue grows past its bound", () => "a batch is too long");
+    holds(entries.length <= limits.outboxBatchEntries, "no queue grows past its bound", () => "a batch is too long");
     tally.add("batches to Postgres");
     loop.after(dice.whole(3, 20), () => {
       if (this.isAway) {

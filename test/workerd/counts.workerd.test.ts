@@ -123,7 +123,8 @@ test("ten short answers write their ends and their sendings, and nothing else", 
   await untilSent(node);
   const { outbox = 0, ...others } = rowsOfRequest(counted.rows());
   expect(others).toEqual({});
-  expect(outbox).toBeGreaterThanOrEqual(10 * (rowsAdded + rowsRemoved));
+  // Ends that come close together share a row.
+  expect(outbox).toBeGreaterThanOrEqual(rowsAdded + rowsRemoved);
   // A slow machine makes some of them long.
   expect(outbox).toBeLessThanOrEqual(10 * (rowsAdded + rowsReplaced + rowsRemoved));
 });
