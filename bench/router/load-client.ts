@@ -1,3 +1,4 @@
+import { setTimeout } from "node:timers/promises";
 import { Pool } from "undici";
 import { quantilesOf } from "../quantiles.ts";
 import { type LoadJob, type LoadResult, loadJobSchema } from "./load-job.ts";
@@ -57,7 +58,8 @@ async function run(job: LoadJob): Promise<LoadResult> {
       seen.firstError ??= String(error);
     }
   };
-  const caller = async () => {
+  const caller = async (_: unknown, place: number) => {
+    if (job.spreadMs !== undefined) await setTimeout((place * job.spreadMs) / job.connections);
     while (left > 0 && performance.now() < endMs) {
       left -= 1;
       await ask();

@@ -12,6 +12,11 @@ export const loadJobSchema = z.strictObject({
   /** Length of each answer, in pieces. */
   pieces: z.int().positive(),
   connections: z.int().positive(),
+  /**
+   * The callers begin one after the other within this time; without it all at once. Answers of one length then go on
+   * beginning in turns, as those of people do, and not all in one moment.
+   */
+  spreadMs: z.int().nonnegative().optional(),
   /** Before anything is counted: connections are opened and code is compiled. */
   warmUpMs: z.int().nonnegative(),
   /** Ends after this time, or after so many requests where they are given. */

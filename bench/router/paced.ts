@@ -4,12 +4,14 @@ import type { BenchGround } from "./bench-ground.ts";
 const goal = { firstTokenMs: 10, addedGapMs: 25 };
 
 /**
- * Sixty-four readers at a reader's pace, 20 ms between deltas, beside the direct path: when the first token comes, and
+ * Sixty-four readers at a reader's pace, who begin in turns, 20 ms between deltas, beside the direct path: when the first token comes, and
  * what the way adds to the gaps, since it gathers deltas of many answers into one frame.
  */
 export async function measurePaced(ground: BenchGround): Promise<{ lines: ReportLine[]; figures: unknown }> {
   const ask = {
     ...({ shape: "stream", model: "mock-paced", pieces: 50, connections: 64 } as const),
+    // One answer's length.
+    spreadMs: 1_000,
     forMs: ground.isQuick ? 3_000 : 10_000,
   };
   const direct = await ground.load("direct", ask);
