@@ -10,6 +10,13 @@ export const limits = {
   promptCharacters: 2_000_000,
   /** OpenAI's own bound on the `input` array of embeddings. */
   embeddingInputs: 2_048,
+  /** OpenAI's own bounds on these. */
+  tools: 128,
+  topLogprobs: 20,
+  logitBias: 1_024,
+  choices: 8,
+  /** Token ids of a prompt that is given as such. */
+  promptTokens: 1_000_000,
   stopSequences: 4,
   stopSequenceCharacters: 256,
   ticketsPerPool: 10_000,

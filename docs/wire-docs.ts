@@ -14,11 +14,22 @@ import {
   hardwareSchema,
   heldAttemptSchema,
   helloFrameSchema,
+  logprobSchema,
   nodeFrameSchema,
 } from "../core/wire/node-frame.ts";
 import { closeCodes, connectPath, heartbeatText, protocolVersions } from "../core/wire/protocol.ts";
 import { ackedFrameSchema, routerFrameSchema, welcomeFrameSchema } from "../core/wire/router-frame.ts";
-import { chatInputSchema, chatMessageSchema, embedInputSchema, samplingSchema } from "../core/wire/task-input.ts";
+import {
+  chatInputSchema,
+  chatMessageSchema,
+  completionInputSchema,
+  embedInputSchema,
+  outputFormatSchema,
+  samplingSchema,
+  toolCallSchema,
+  toolChoiceSchema,
+  toolSchema,
+} from "../core/wire/task-input.ts";
 import {
   fieldDescriptions,
   nodeFrameDescriptions,
@@ -42,9 +53,16 @@ export const wireSchemas: WireSchemas = {
 /** Objects inside frames, in the order in which the document has them, by the name it gives them. */
 const parts: Readonly<Record<string, z.ZodType>> = {
   "chat input": chatInputSchema,
+  "completion input": completionInputSchema,
   "embedding input": embedInputSchema,
   message: chatMessageSchema,
+  tool: toolSchema,
+  "tool call": toolCallSchema,
+  "named tool": toolChoiceSchema.options[1],
+  "any object": outputFormatSchema.options[0],
+  "object of a schema": outputFormatSchema.options[1],
   sampling: samplingSchema,
+  "logprobs wish": samplingSchema.shape.logprobs.unwrap(),
   lease: welcomeFrameSchema.shape.leases.element,
   "acked item": ackedFrameSchema.shape.items.element,
   resumption: helloFrameSchema.shape.resume.unwrap(),
@@ -53,6 +71,8 @@ const parts: Readonly<Record<string, z.ZodType>> = {
   hardware: hardwareSchema,
   gpu: hardwareSchema.shape.gpu.unwrap(),
   "delta item": deltaItemSchema,
+  logprob: logprobSchema,
+  alternative: logprobSchema.shape.top.element,
   vector: deltaItemSchema.shape.vectors.unwrap().element,
 };
 
@@ -159,8 +179,14 @@ function typeAndBounds(schema: JsonSchema): { type: string; bounds: string } {
     const bounds = each.map((choice) => choice.bounds).filter((text) => text !== "");
     return { type: each.map((choice) => choice.type).join(" or "), bounds: bounds.join("; ") };
   }
+  if (schema.type === "object" && schema.properties === undefined) return { type: "JSON object", bounds: "" };
   if (schema.type === "array") {
-    const { items } = schema;
+    const { items, prefixItems } = schema;
+    if (prefixItems !== undefined) {
+      const each = prefixItems.map((item) => typeAndBounds(typeof item === "boolean" ? {} : item));
+      const bounds = each.map((item) => item.bounds).filter((text) => text !== "");
+      return { type: `[${each.map((item) => item.type).join(", ")}]`, bounds: bounds.join("; ") };
+    }
     const each = typeAndBounds(items === undefined || typeof items === "boolean" || Array.isArray(items) ? {} : items);
     const count = range(schema.minItems, schema.maxItems, "items");
     const bounds = [count, each.bounds === "" ? "" : `each: ${each.bounds}`].filter((text) => text !== "");
@@ -309,6 +335,21 @@ changes nothing. A node that drains sends no more of them.
    \`promptTokens\` what the \`ack\` said; otherwise the answer is not taken. Every text of an embedding has its vector.
 4. Nothing of an attempt follows its \`commit\` or \`fail\`. Frames about an attempt that is over mean nothing.
 5. A second \`task\` frame for an attempt that is held means nothing.
+
+### Tool calls
+
+Where a task has \`tools\` and its \`toolChoice\` is not \`none\`, the answer's text has each call in this form, whatever the
+model's own way to write one is:
+
+\`\`\`
+<tool_call>
+{"name": "NAME", "arguments": JSON}
+</tool_call>
+\`\`\`
+
+with one space after each colon and comma that stand here, one line feed where a line ends here, and as JSON what
+\`parameters\` asks for. The node forces it token by token from \`<tool_call>\` on. Text before, between and after is what
+the model says beside its calls; \`<tool_call>\` is never part of that.
 
 A node that is silent for ${seconds(limits.silenceMs)} after its \`ack\` is given up.
 

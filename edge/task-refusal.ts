@@ -4,21 +4,30 @@ import { Refusal, type RefusalCode } from "../core/refusal.ts";
 import type { TaskInput } from "../core/wire/task-input.ts";
 import type { ServedModel } from "./objects/status-object.ts";
 
+/** Where each kind of task has its prompt. */
+const promptParams = { chat: "messages", completion: "prompt", embedding: "input" } as const;
+
 /** The refusal of an admitted task, with what to do about it. `fault` is the node's reason, where the task was at fault. */
 export function taskRefusal(
   code: RefusalCode,
   { model, input, fault }: { model: ServedModel; input: TaskInput; fault: TaskFault | undefined },
 ): Refusal {
   if (fault?.code === "context_length_exceeded") {
-    const what = input.kind === "chat" ? "This prompt" : `Input ${fault.inputIndex}`;
+    const what = input.kind === "embedding" ? `Input ${fault.inputIndex}` : "This prompt";
     return new Refusal({
       code,
-      param: input.kind === "chat" ? "messages" : "input",
+      param: promptParams[input.kind],
       message: `${what} has ${fault.promptTokens} tokens and ${model.id} reads ${fault.contextTokens}. Shorten it, or choose a model with a longer context.`,
     });
   }
-  if (fault?.code === "unsupported")
-    return new Refusal({ code, message: `${model.id} cannot do this: ${fault.message}` });
+  if (fault?.code === "unsupported") {
+    const { message, param } = fault;
+    return new Refusal({
+      code,
+      message: `${model.id} cannot do this: ${message}`,
+      ...(param === undefined ? {} : { param }),
+    });
+  }
   return new Refusal({ code, message: placementProblems(model.id)[code] ?? `The task ended with ${code}.` });
 }
 

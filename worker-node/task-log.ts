@@ -10,7 +10,7 @@ export function taskLine(task: FinishedTask, now: Date): string {
   const { frame, model, outcome, problem, promptTokens, tokenIds, firstTokenMs, stoppedAfterMs, totalMs } = task;
   const parts = [now.toTimeString().slice(0, 8), model, `in ${promptTokens}`];
   if (frame.continues !== undefined) parts.push(`goes on after ${frame.continues.length} tokens`);
-  if (frame.input.kind === "chat") {
+  if (frame.input.kind !== "embedding") {
     parts.push(`out ${tokenIds.length} tokens`);
     if (firstTokenMs !== undefined) {
       parts.push(`first token ${firstTokenMs} ms`);

@@ -5,6 +5,7 @@ import type { RouterFrame, TaskFrame } from "../core/wire/router-frame.ts";
 import { DeltaBatcher } from "./connection/delta-batcher.ts";
 import { HeldAttempts, type HeldStep } from "./connection/held-attempts.ts";
 import type { ContextOverflow, Engine } from "./engine/engine.ts";
+import { UnsupportedTaskError } from "./engine/unsupported-task-error.ts";
 
 type FrameOf<Type extends RouterFrame["type"]> = Extract<RouterFrame, { type: Type }>;
 
@@ -229,7 +230,7 @@ export class TaskRunner {
     } catch (error) {
       const message = error instanceof Error ? error.message : String(error);
       task.problem = message;
-      this.#fail(attemptId, { code: "engine_error", message: message.slice(0, 500) });
+      this.#fail(attemptId, reasonOf(error, message.slice(0, 500)));
     }
     const endedAtMs = Date.now();
     task.totalMs = endedAtMs - startedAtMs;
@@ -240,7 +241,7 @@ export class TaskRunner {
 
   async #answer(task: FinishedTask, engine: Engine, signal: AbortSignal): Promise<void> {
     const { attemptId, input, continues } = task.frame;
-    if (input.kind !== engine.kind) {
+    if ((input.kind === "embedding") !== (engine.kind === "embedding")) {
       task.problem = `asked to do ${input.kind} with a model for ${engine.kind}`;
       const message = `${task.model} is a model for ${engine.kind}.`;
       return this.#fail(attemptId, { code: "unsupported", message });
@@ -249,7 +250,7 @@ export class TaskRunner {
     const began = () => {
       task.firstTokenMs ??= Date.now() - startedAtMs;
     };
-    if (input.kind === "chat") {
+    if (input.kind !== "embedding") {
       const prepared = await engine.prepareChat(input, continues === undefined ? {} : { continues });
       if (prepared.kind === "context_overflow") return this.#overflow(task, prepared);
       this.#ack(task, prepared.promptTokens);
@@ -304,4 +305,10 @@ export class TaskRunner {
     task.problem = `the prompt has ${promptTokens} tokens and the context ${contextTokens}`;
     this.#fail(task.frame.attemptId, { code: "context_length_exceeded", promptTokens, contextTokens, inputIndex });
   }
+}
+
+/** What is the task's own fault is not tried elsewhere. */
+function reasonOf(error: unknown, message: string): FailReason {
+  if (!(error instanceof UnsupportedTaskError)) return { code: "engine_error", message };
+  return { code: "unsupported", message, ...(error.param === undefined ? {} : { param: error.param }) };
 }

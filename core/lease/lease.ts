@@ -5,6 +5,7 @@ import { attemptRecordSchema, type TaskRecord } from "../record/entry.ts";
 import { type Attempt, attemptRecord, newAttempt } from "../task/attempt.ts";
 import { attemptStates } from "../task/attempt-moves.ts";
 import type { CommitFrame, DeltaItem, HeldAttempt } from "../wire/node-frame.ts";
+import { taskKinds } from "../wire/task-input.ts";
 import type { ReaderWish } from "./lease-effect.ts";
 
 /** What a lease is about. It holds no prompt: that goes to the node and nowhere else. */
@@ -15,7 +16,7 @@ export const leaseTermsSchema = z.strictObject({
   keyId: keyIdSchema,
   modelName: modelNameSchema,
   model: modelHashSchema,
-  kind: z.enum(["chat", "embedding"]),
+  kind: z.enum(taskKinds),
   /** Texts to embed; 0 for a chat. */
   inputs: z.int().nonnegative(),
   /** Length of the vectors that the model makes; null for a chat. */

@@ -11,6 +11,7 @@ import {
 import { modelCardSchema, modelNameSchema } from "../model/model-card.ts";
 import { attemptStates } from "../task/attempt-moves.ts";
 import { taskStates } from "../task/task-moves.ts";
+import { taskKinds } from "../wire/task-input.ts";
 
 /** Milliseconds since the epoch. */
 const timeMs = z.int().nonnegative();
@@ -39,7 +40,7 @@ export const taskRecordSchema = z.strictObject({
   keyId: keyIdSchema,
   modelName: modelNameSchema,
   modelSha256: modelHashSchema,
-  task: z.enum(["chat", "embedding"]),
+  task: z.enum(taskKinds),
   state: z.enum(taskStates),
   finishReason: z.enum(["stop", "length"]).nullable(),
   /** The refusal's code where the task failed or expired. */

@@ -66,7 +66,8 @@ export class AnswerSoFar {
     this.#attemptTokens += tokenIds.length;
     const text = this.#repeatedText === "" ? (piece.text ?? "") : this.#withoutRepeated(piece.text ?? "");
     this.#looseText = tokenIds.length > 0 ? "" : this.#looseText + text;
-    return { type: "deliver", text, tokenIds };
+    const { logprobs } = piece;
+    return { type: "deliver", text, tokenIds, ...(logprobs === undefined ? {} : { logprobs }) };
   }
 
   /** The present attempt's end is in the answer too, which counts where no node made any piece of it. */

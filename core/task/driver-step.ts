@@ -3,6 +3,7 @@ import type { AttemptEvent } from "../lease/attempt-event.ts";
 import type { FailedHow, TaskFault } from "../lease/lease-effect.ts";
 import type { TaskRecord } from "../record/entry.ts";
 import type { RefusalCode } from "../refusal.ts";
+import type { Logprob } from "../wire/node-frame.ts";
 
 /** What a call came to that threw: it may have taken effect or not. */
 export interface Broken {
@@ -47,7 +48,7 @@ export type TaskEnding = Pick<
 
 /** A part of the answer, for its reader. `text` may be empty: half a character. */
 export type Delivery =
-  | { type: "deliver"; text: string; tokenIds: readonly number[] }
+  | { type: "deliver"; text: string; tokenIds: readonly number[]; logprobs?: readonly Logprob[] }
   | { type: "deliverVectors"; vectors: readonly { index: number; float32: string }[] }
   /** The vectors that came so far count no more: another node begins anew. */
   | { type: "restart" }

@@ -3,6 +3,7 @@ import type { AttemptEvent } from "../lease/attempt-event.ts";
 import type { FailedHow, TaskFault } from "../lease/lease-effect.ts";
 import { limits } from "../limits.ts";
 import type { RefusalCode } from "../refusal.ts";
+import type { TaskKind } from "../wire/task-input.ts";
 import { AnswerSoFar } from "./answer-so-far.ts";
 import { attemptRecord } from "./attempt.ts";
 import type {
@@ -76,7 +77,7 @@ export class TaskDriver {
 
   constructor(options: {
     taskId: TaskId;
-    kind: "chat" | "embedding";
+    kind: TaskKind;
     /** Texts to embed; 0 for a chat. */
     inputs: number;
     /** What the node that reads most can read, in tokens. */

@@ -79,9 +79,9 @@ export function pieceOfTrace({ attemptId, seq, tokens, vectors }: TracedPiece): 
 /** A task frame of these terms; its prompt is a placeholder. */
 export function taskOfTrace({ taskId, attemptId, model, kind, inputs }: LeaseTerms): TaskFrame {
   const input: TaskFrame["input"] =
-    kind === "chat"
+    kind !== "embedding"
       ? {
-          kind,
+          kind: "chat",
           messages: [{ role: "user", content: "(not in the trace)" }],
           sampling: {
             temperature: 0,

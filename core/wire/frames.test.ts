@@ -137,7 +137,7 @@ test.each<[bound: string, side: "node" | "router", fits: object, past: object]>(
     { ...delta, items: [{ ...item, vectors: [{ index: 0, float32: "AACAPw==" }] }] },
     { ...delta, items: [{ ...item, vectors: [{ index: 0, float32: "AACAPw=" }] }] },
   ],
-  ["an item has no unknown field", "node", delta, { ...delta, items: [{ ...item, logprobs: [] }] }],
+  ["an item has no unknown field", "node", delta, { ...delta, items: [{ ...item, logits: [] }] }],
   [
     "an answer ends in a way that is known",
     "node",

@@ -78,6 +78,19 @@ export const ackFrameSchema = z.strictObject({
   promptTokens: z.int().nonnegative(),
 });
 
+/** A token and the natural logarithm of its probability. */
+const tokenLogprobSchema = z.strictObject({
+  id: z.int().nonnegative(),
+  logprob: z.number().max(0),
+  /** The token's bytes, base64; it may be a part of a character. */
+  bytes: z.base64(),
+});
+/** Of each token that was chosen, with the likeliest in its place, most likely first. */
+export const logprobSchema = tokenLogprobSchema.extend({
+  top: z.array(tokenLogprobSchema).max(limits.topLogprobs),
+});
+export type Logprob = z.infer<typeof logprobSchema>;
+
 /** A piece of one answer. `seq` counts an attempt's pieces from 0 without gaps. */
 export const deltaItemSchema = z.strictObject({
   attemptId: attemptIdSchema,
@@ -85,6 +98,8 @@ export const deltaItemSchema = z.strictObject({
   /** Text that the tokens complete; empty while a character is half done. */
   text: z.string().max(limits.deltaCharacters).optional(),
   tokenIds: z.array(z.int().nonnegative()).max(4_096).optional(),
+  /** One for each of `tokenIds`, where the task asks for them. */
+  logprobs: z.array(logprobSchema).max(4_096).optional(),
   /** Embeddings: little-endian float32, base64. */
   vectors: z
     .array(z.strictObject({ index: z.int().nonnegative(), float32: z.base64() }))
@@ -118,7 +133,12 @@ export const failReasonSchema = z.discriminatedUnion("code", [
     contextTokens: z.int().positive(),
     inputIndex: z.int().nonnegative(),
   }),
-  z.strictObject({ code: z.literal("unsupported"), message: z.string().max(500) }),
+  z.strictObject({
+    code: z.literal("unsupported"),
+    message: z.string().max(500),
+    /** The field of the request that is at fault, in OpenAI's words, as `response_format`. */
+    param: z.string().max(100).optional(),
+  }),
   z.strictObject({ code: z.literal("draining") }),
   z.strictObject({ code: z.literal("unknown_model") }),
   z.strictObject({ code: z.literal("no_slot") }),

@@ -142,7 +142,7 @@ export class ToyRunner {
     }
     const number = taskNumber(taskId);
     const end =
-      input.kind === "chat"
+      input.kind !== "embedding"
         ? answerEnd(number, input.sampling.maxTokens ?? toyContextTokens)
         : { tokens: input.texts.length, finishReason: "stop" as const };
     const position = frame.continues?.length ?? 0;

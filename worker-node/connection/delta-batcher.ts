@@ -1,4 +1,6 @@
 import type { AttemptId } from "../../core/ids.ts";
+import type { Logprob } from "../../core/wire/node-frame.ts";
+import type { ChatPiece } from "../engine/engine.ts";
 import type { Piece } from "./held-attempts.ts";
 
 /** What gathered since the last time: acks, and at most one piece of each answer. */
@@ -12,6 +14,7 @@ interface Pending {
   promptTokens: number | undefined;
   text: string;
   tokenIds: number[];
+  logprobs: Logprob[];
   vectors: { index: number; float32: string }[];
   vectorBytes: number;
   /** True once a piece has gone out. */
@@ -46,10 +49,11 @@ export class DeltaBatcher {
   }
 
   /** Adds text and tokens of an answer. */
-  addText(attemptId: AttemptId, { text, tokenIds }: { text: string; tokenIds: readonly number[] }): void {
+  addText(attemptId: AttemptId, { text, tokenIds, logprobs = [] }: ChatPiece): void {
     const pending = this.#of(attemptId);
     pending.text += text;
     pending.tokenIds.push(...tokenIds);
+    pending.logprobs.push(...logprobs);
     if (!pending.hasBegun && isFilled(pending)) this.#flush();
     else this.#schedule(tickFor(this.#pending.size));
   }
@@ -92,13 +96,14 @@ export class DeltaBatcher {
     this.#dueAtMs = Number.POSITIVE_INFINITY;
     const gathered: Gathered = { acks: [], pieces: [] };
     for (const [attemptId, pending] of this.#pending) {
-      const { promptTokens, text, tokenIds, vectors, hasBegun } = pending;
+      const { promptTokens, text, tokenIds, logprobs, vectors, hasBegun } = pending;
       if (promptTokens !== undefined) gathered.acks.push({ attemptId, promptTokens });
       if (isFilled(pending)) {
         gathered.pieces.push({
           attemptId,
           ...(text === "" ? {} : { text }),
           ...(tokenIds.length === 0 ? {} : { tokenIds }),
+          ...(logprobs.length === 0 ? {} : { logprobs }),
           ...(vectors.length === 0 ? {} : { vectors }),
         });
       }
@@ -109,7 +114,7 @@ export class DeltaBatcher {
 }
 
 function emptyPending({ hasBegun }: { hasBegun: boolean }): Pending {
-  return { promptTokens: undefined, text: "", tokenIds: [], vectors: [], vectorBytes: 0, hasBegun };
+  return { promptTokens: undefined, text: "", tokenIds: [], logprobs: [], vectors: [], vectorBytes: 0, hasBegun };
 }
 
 function isFilled(pending: Pending): boolean {

@@ -292,8 +292,9 @@ function trimOldest(held: Held): void {
   held.sizeBytes -= sizeOf(oldest);
 }
 
-/** Bytes that a piece takes here, from above: two for each character, eight for each token. */
-function sizeOf({ text, tokenIds, vectors }: DeltaItem): number {
-  const textBytes = 2 * (text?.length ?? 0) + 8 * (tokenIds?.length ?? 0);
+/** Bytes that a piece takes here, from above: two for each character, eight for each token, 64 for each probability. */
+function sizeOf({ text, tokenIds, logprobs = [], vectors }: DeltaItem): number {
+  const probabilities = logprobs.reduce((sum, { top }) => sum + 1 + top.length, 0);
+  const textBytes = 2 * (text?.length ?? 0) + 8 * (tokenIds?.length ?? 0) + 64 * probabilities;
   return (vectors ?? []).reduce((sum, { float32 }) => sum + pieceBytes + float32.length, pieceBytes + textBytes);
 }

@@ -1,5 +1,6 @@
 import { Template } from "@huggingface/jinja";
 import type { ChatMessage } from "../../core/wire/task-input.ts";
+import { UnsupportedTaskError } from "./unsupported-task-error.ts";
 
 /** For files without a template whose vocabulary has ChatML's tokens. */
 export const chatMlTemplate = `{% for message in messages %}<|im_start|>{{ message.role }}
@@ -13,7 +14,7 @@ export const plainTemplate = `{{ bos_token }}{% for message in messages %}{{ mes
 {% endfor %}{% if add_generation_prompt %}Assistant:{% endif %}`;
 
 /** The model's template can't express this conversation, in no order of roles that says the same. */
-export class ChatTemplateError extends Error {
+export class ChatTemplateError extends UnsupportedTaskError {
   override readonly name = "ChatTemplateError";
 }
 
@@ -123,5 +124,6 @@ function attempt<T>(action: () => T, message: string): T {
 }
 
 function refusal(message: string, cause: unknown): ChatTemplateError {
-  return new ChatTemplateError(`${message}: ${cause instanceof Error ? cause.message : String(cause)}`, { cause });
+  const problem = cause instanceof Error ? cause.message : String(cause);
+  return new ChatTemplateError(`${message}: ${problem}`, { param: "messages", cause });
 }

@@ -1,9 +1,12 @@
-import type { ChatInput, EmbedInput } from "../../core/wire/task-input.ts";
+import type { Logprob } from "../../core/wire/node-frame.ts";
+import type { ChatInput, CompletionInput, EmbedInput } from "../../core/wire/task-input.ts";
 
 /** A piece of an answer: the token ids chosen and the text they complete (which may be empty: half a character). */
 export interface ChatPiece {
   tokenIds: readonly number[];
   text: string;
+  /** One for each id, where the task asks for them. */
+  logprobs?: readonly Logprob[];
 }
 
 export type ChatOutcome = {
@@ -66,7 +69,7 @@ export interface Engine {
    * this conversation in any order of roles (the request's fault), `UnknownTokenError` where `continues` holds an id
    * that the model doesn't have, else only on broken invariants.
    */
-  prepareChat(input: ChatInput, options?: ChatOptions): Promise<PreparedChat | ContextOverflow>;
+  prepareChat(input: ChatInput | CompletionInput, options?: ChatOptions): Promise<PreparedChat | ContextOverflow>;
   prepareEmbedding(input: EmbedInput): Promise<PreparedEmbedding | ContextOverflow>;
   /** Decode speed of one stream in tokens per second, measured now by a short run. For embeddings, input tokens per second. */
   measureTokensPerSecond(): Promise<number>;

@@ -1,5 +1,5 @@
 import type { LlamaContext, LlamaModel, Token } from "node-llama-cpp";
-import type { ChatInput } from "../../core/wire/task-input.ts";
+import type { ChatInput, CompletionInput } from "../../core/wire/task-input.ts";
 import { AnswerProgress } from "./answer-progress.ts";
 import type { ChatOptions, ChatOutcome, ChatPiece, ContextOverflow, Engine, PreparedChat } from "./engine.ts";
 import { createPromptTokenizer, type PromptTokenizer } from "./prompt-tokens.ts";
@@ -43,10 +43,13 @@ export class LlamaChatEngine implements Engine {
     );
   }
 
-  async prepareChat(input: ChatInput, { continues = [] }: ChatOptions = {}): Promise<PreparedChat | ContextOverflow> {
+  async prepareChat(
+    input: ChatInput | CompletionInput,
+    { continues = [] }: ChatOptions = {},
+  ): Promise<PreparedChat | ContextOverflow> {
     this.#work.ensureOpen();
     const continued = continues.map((tokenId) => this.#tokenOf(tokenId));
-    const prompt = this.#tokenizePrompt(input.messages);
+    const prompt = input.kind === "chat" ? this.#tokenizePrompt(input.messages) : this.#rawPrompt(input.prompt);
     const promptTokens = prompt.length;
     if (promptTokens >= this.contextTokens) {
       return { kind: "context_overflow", promptTokens, contextTokens: this.contextTokens, inputIndex: 0 };
@@ -79,7 +82,7 @@ export class LlamaChatEngine implements Engine {
     onPiece,
     signal,
   }: {
-    input: ChatInput;
+    input: ChatInput | CompletionInput;
     prompt: readonly Token[];
     continued: readonly Token[];
     onPiece: (piece: ChatPiece) => void;
@@ -111,6 +114,14 @@ export class LlamaChatEngine implements Engine {
     if (rest !== "") onPiece({ tokenIds: [], text: rest });
     const completionTokens = progress.tokenIds.length - continued.length;
     return { finishReason, promptTokens: prompt.length, completionTokens };
+  }
+
+  /** A text to go on with, without a template; control tokens' texts in it are mere text. */
+  #rawPrompt(prompt: string | readonly number[]): Token[] {
+    if (typeof prompt !== "string") return prompt.map((id) => this.#tokenOf(id));
+    const { bos, shouldPrependBosToken } = this.#model.tokens;
+    const tokens = this.#model.tokenize(prompt);
+    return shouldPrependBosToken && bos !== null ? [bos, ...tokens] : tokens;
   }
 
   #tokenOf(tokenId: number): Token {

@@ -2,6 +2,7 @@ import type { LlamaEmbeddingContext, LlamaModel, Token } from "node-llama-cpp";
 import type { EmbedInput } from "../../core/wire/task-input.ts";
 import type { ContextOverflow, Engine, PreparedEmbedding } from "./engine.ts";
 import { RunningWork } from "./running-work.ts";
+import { UnsupportedTaskError } from "./unsupported-task-error.ts";
 
 /** Length and time of the run that measures speed: as many texts of 64 tokens as fit into half a second. */
 const speedRun = { textTokens: 64, ms: 500 } as const;
@@ -13,6 +14,7 @@ const speedRun = { textTokens: 64, ms: 500 } as const;
 export class LlamaEmbeddingEngine implements Engine {
   readonly kind = "embedding";
   readonly contextTokens: number;
+  readonly #tokens: readonly Token[];
   readonly dimensions: number;
   readonly #context: LlamaEmbeddingContext;
   readonly #model: LlamaModel;
@@ -24,6 +26,7 @@ export class LlamaEmbeddingEngine implements Engine {
     this.#model = context.model;
     this.contextTokens = contextTokens;
     this.dimensions = context.model.embeddingVectorSize;
+    this.#tokens = [...context.model.iterateAllTokens()];
   }
 
   async prepareChat(): Promise<never> {
@@ -33,7 +36,7 @@ export class LlamaEmbeddingEngine implements Engine {
   async prepareEmbedding(input: EmbedInput): Promise<PreparedEmbedding | ContextOverflow> {
     this.#work.ensureOpen();
     const { contextTokens } = this;
-    const texts = input.texts.map((text) => this.#tokenize(text));
+    const texts = input.texts.map((text) => (typeof text === "string" ? this.#tokenize(text) : this.#ownTokens(text)));
     const lengths = texts.map((tokens) => this.#context.calculateInputLength(tokens));
     for (const [inputIndex, promptTokens] of lengths.entries()) {
       if (promptTokens > contextTokens) return { kind: "context_overflow", promptTokens, contextTokens, inputIndex };
@@ -74,6 +77,16 @@ export class LlamaEmbeddingEngine implements Engine {
   }
 
   /** The text's tokens; text that has none (only spaces) becomes the empty text's frame, as BERT reads it. */
+  /** Ids that the caller made are taken as they are, where the model has them. */
+  #ownTokens(ids: readonly number[]): Token[] {
+    return ids.map((id) => {
+      const token = this.#tokens[id];
+      if (token !== undefined) return token;
+      const message = `the model has ${this.#tokens.length} tokens and none has the id ${id}`;
+      throw new UnsupportedTaskError(message, { param: "input" });
+    });
+  }
+
   #tokenize(text: string): Token[] {
     const tokens = this.#model.tokenize(text);
     if (tokens.length > 0) return tokens;
