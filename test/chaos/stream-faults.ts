@@ -145,7 +145,8 @@ export function describeStreamFaults(getNetwork: () => ChaosNetwork): void {
     expect(received.error).toBeInstanceOf(Error);
     const taskId = await stream.begun();
     const { output } = await node.loggedEnd(taskId, 60_000);
-    expect(output.outcome).toBe("cancelled");
+    // A quick node ends its answer before workerd is back; a slower one is told to stop.
+    expect(["cancelled", "length"]).toContain(output.outcome);
     expect(network.textOf(output.tokenIds).startsWith(received.text)).toBe(true);
 
     const { tasks, attempts, usage } = await network.recordOf(stream.consumer, 1, 60_000);
