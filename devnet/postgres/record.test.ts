@@ -1,6 +1,7 @@
 import { asc, sql } from "drizzle-orm";
 import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
 import { accountIdSchema } from "../../core/ids.ts";
+import { limits } from "../../core/limits.ts";
 import type { RecordEntry } from "../../core/record/entry.ts";
 import { attemptStates } from "../../core/task/attempt-moves.ts";
 import { taskStates } from "../../core/task/task-moves.ts";
@@ -152,7 +153,7 @@ test("a batch that Postgres refuses leaves nothing behind", async () => {
   expect((await everything()).rows.accounts).toEqual([]);
 });
 
-test("no entries are no request, and more than 500 are refused", async () => {
+test("no entries are no request, and more than a batch holds are refused", async () => {
   const nowhere = connect({ databaseUrl: "postgres://u:p@nowhere.test/db", fetchEndpoint: "http://127.0.0.1:1/sql" });
   await record(nowhere, []);
   await expect(
@@ -163,11 +164,11 @@ test("no entries are no request, and more than 500 are refused", async () => {
   ).rejects.toThrow(RangeError);
 });
 
-test("500 tasks whose attempts pass 65,535 values are one request of four statements", async () => {
-  const entries = Array.from({ length: 500 }, (_, number) =>
+test("100 tasks whose attempts pass 65,535 values are one request of four statements", async () => {
+  const entries = Array.from({ length: limits.outboxBatchEntries }, (_, number) =>
     task(`t${number}`, {
       promptTokens: 1,
-      attempts: Array.from({ length: 20 }, (_, which) => attempt(`t${number}x${which}`)),
+      attempts: Array.from({ length: 64 }, (_, which) => attempt(`t${number}x${which}`)),
     }),
   );
   const bodies: string[] = [];
@@ -187,8 +188,8 @@ test("500 tasks whose attempts pass 65,535 values are one request of four statem
     globalThis.fetch = fetch;
   }
   expect(bodies.map((body) => JSON.parse(body).queries.length)).toEqual([4]);
-  expect(await database.$count(attempts)).toBe(10_000);
-  expect(await database.$count(usage)).toBe(500);
+  expect(await database.$count(attempts)).toBe(6_400);
+  expect(await database.$count(usage)).toBe(100);
 }, 60_000);
 
 test.each<[guarantee: string, tellings: Parameters<typeof task>[1][], tasks: object, billed: object[]]>([

@@ -5,7 +5,7 @@ import { limits } from "../../core/limits.ts";
 import type { RefusalCode } from "../../core/refusal.ts";
 import { nodeFrameExamples, resumeExample, routerFrameExamples } from "../../core/wire/frame-examples.ts";
 import { type HeldAttempt, type HelloFrame, helloFrameSchema } from "../../core/wire/node-frame.ts";
-import { connectPath, heartbeatText } from "../../core/wire/protocol.ts";
+import { connectPath, heartbeatText, protocolVersions } from "../../core/wire/protocol.ts";
 import type { RouterFrame } from "../../core/wire/router-frame.ts";
 import { type ConnectionEvents, ConnectionRefused, RouterConnection, type WelcomeFrame } from "./router-connection.ts";
 
@@ -135,7 +135,13 @@ describe("joining", () => {
     const ran = connection.run();
     const hello = await (await arrival()).admit();
     const nodeId = await nodeIdOf(key.publicKey);
-    expect(hello).toMatchObject({ type: "hello", protocol: 2, nodeId, host: routerUrl.host, ...details });
+    expect(hello).toMatchObject({
+      type: "hello",
+      protocol: Math.max(...protocolVersions),
+      nodeId,
+      host: routerUrl.host,
+      ...details,
+    });
     expect(hello).not.toHaveProperty("invite");
     const claim = { nodeId, nonce: challenge.nonce, host: routerUrl.host };
     expect(await isHelloSigned(claim, hello)).toBe(true);
