@@ -1,7 +1,10 @@
 import type { LlamaContext, LlamaModel, Token } from "node-llama-cpp";
 import type { ChatInput, CompletionInput } from "../../core/wire/task-input.ts";
+import { AnswerChooser } from "./answer-chooser.ts";
 import { AnswerProgress } from "./answer-progress.ts";
 import type { ChatOptions, ChatOutcome, ChatPiece, ContextOverflow, Engine, PreparedChat } from "./engine.ts";
+import { GrammarHost } from "./grammar/grammar-host.ts";
+import { taskGrammar } from "./grammar/task-grammar.ts";
 import { createPromptTokenizer, type PromptTokenizer } from "./prompt-tokens.ts";
 import { RunningWork } from "./running-work.ts";
 import { samplingOptions } from "./sampling-options.ts";
@@ -26,6 +29,7 @@ export class LlamaChatEngine implements Engine {
   readonly #tokens: readonly Token[];
   readonly #tokenizePrompt: PromptTokenizer<Token>;
   readonly #slots: SlotPool<SequenceSlot>;
+  readonly #grammars: GrammarHost;
   readonly #work = new RunningWork();
 
   /** `context` must have a batch of at least `chunkTokens` plus one token for each of its sequences. */
@@ -36,6 +40,8 @@ export class LlamaChatEngine implements Engine {
     this.#vocabulary = readVocabulary(this.#model);
     this.#tokens = [...this.#model.iterateAllTokens()];
     this.#tokenizePrompt = createPromptTokenizer(this.#model, this.#vocabulary);
+    const endIds = this.#tokens.flatMap((token, id) => (this.#model.isEogToken(token) ? [id] : []));
+    this.#grammars = new GrammarHost({ texts: this.#vocabulary.spellings(), endIds });
     const scheduler = new StepScheduler({ chunkTokens: options.chunkTokens });
     const { context } = options;
     this.#slots = new SlotPool(
@@ -54,6 +60,9 @@ export class LlamaChatEngine implements Engine {
     if (promptTokens >= this.contextTokens) {
       return { kind: "context_overflow", promptTokens, contextTokens: this.contextTokens, inputIndex: 0 };
     }
+    const grammar = taskGrammar(input);
+    // One that cannot be prepared is the task's fault, and is told before the task counts as begun.
+    if (grammar !== undefined) (await this.#grammars.open(grammar.source, { ...grammar, tokenIds: [] })).close();
     return {
       kind: "prepared",
       promptTokens,
@@ -71,12 +80,13 @@ export class LlamaChatEngine implements Engine {
 
   async dispose(): Promise<void> {
     await this.#work.close();
+    await this.#grammars.dispose();
     await this.#context.dispose();
     await this.#model.dispose();
   }
 
   async #answer({
-    input: { sampling },
+    input,
     prompt,
     continued,
     onPiece,
@@ -88,6 +98,7 @@ export class LlamaChatEngine implements Engine {
     onPiece: (piece: ChatPiece) => void;
     signal: AbortSignal;
   }): Promise<ChatOutcome> {
+    const { sampling } = input;
     const progress = new AnswerProgress({
       vocabulary: this.#vocabulary,
       stop: sampling.stop,
@@ -97,6 +108,10 @@ export class LlamaChatEngine implements Engine {
     });
     const toRead = [...prompt, ...continued];
     const generate = async (slot: SequenceSlot): Promise<ChatOutcome["finishReason"]> => {
+      const isPlain = sampling.logitBias === undefined && sampling.logprobs === undefined;
+      if (!isPlain || taskGrammar(input) !== undefined) {
+        return this.#generateChosen(slot, { input, prompt: toRead, continued, progress, onPiece, signal });
+      }
       const evaluate = samplingOptions({
         sampling,
         generated: progress.tokenIds,
@@ -114,6 +129,51 @@ export class LlamaChatEngine implements Engine {
     if (rest !== "") onPiece({ tokenIds: [], text: rest });
     const completionTokens = progress.tokenIds.length - continued.length;
     return { finishReason, promptTokens: prompt.length, completionTokens };
+  }
+
+  /** The same token by token: with a grammar, a bias, or probabilities to tell. */
+  async #generateChosen(
+    slot: SequenceSlot,
+    {
+      input,
+      prompt,
+      continued,
+      progress,
+      onPiece,
+      signal,
+    }: {
+      input: ChatInput | CompletionInput;
+      prompt: readonly Token[];
+      continued: readonly Token[];
+      progress: AnswerProgress<Token>;
+      onPiece: (piece: ChatPiece) => void;
+      signal: AbortSignal;
+    },
+  ): Promise<ChatOutcome["finishReason"]> {
+    const grammar = taskGrammar(input);
+    const matcher =
+      grammar === undefined
+        ? undefined
+        : await this.#grammars.open(grammar.source, { ...grammar, tokenIds: continued.map(Number) });
+    try {
+      const chooser = new AnswerChooser({
+        sampling: input.sampling,
+        vocabulary: this.#vocabulary,
+        tokens: this.#tokens,
+        isEnd: (token) => this.#model.isEogToken(token),
+        matcher,
+        continued,
+      });
+      for await (const token of slot.generateChosen({ prompt, signal, chooser })) {
+        const { logprob } = chooser;
+        onPiece({ ...progress.push(token), ...(logprob === undefined ? {} : { logprobs: [logprob] }) });
+        if (progress.ended !== undefined) return progress.ended;
+        if (chooser.isOver) return "stop";
+      }
+      return signal.aborted ? "cancelled" : "stop";
+    } finally {
+      matcher?.close();
+    }
   }
 
   /** A text to go on with, without a template; control tokens' texts in it are mere text. */

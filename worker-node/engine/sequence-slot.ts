@@ -2,6 +2,25 @@ import type { LlamaContext, LlamaContextSequence, SequenceEvaluateOptions, Token
 import type { Slot } from "./slot-pool.ts";
 import type { StepScheduler } from "./step-scheduler.ts";
 
+/** Which logits are asked for: of the likeliest, and of these. */
+export interface LogitsWish {
+  top: number;
+  tokens: readonly Token[];
+}
+
+/** What came of it: logits of those, and the logarithm of the sum of all exponentials. */
+export interface Logits {
+  byToken: ReadonlyMap<Token, number>;
+  logTotal: number;
+}
+
+/** Chooses an answer's tokens. */
+export interface TokenChooser {
+  wish(): LogitsWish;
+  /** `undefined` ends the answer; `among more` asks once for what the next wish names. */
+  choose(logits: Logits): Promise<Token | "among more" | undefined>;
+}
+
 /** One sequence of a context and the state it holds between tasks. */
 export class SequenceSlot implements Slot {
   readonly #context: LlamaContext;
@@ -33,6 +52,63 @@ export class SequenceSlot implements Slot {
     } catch (error) {
       await this.#replaceSequence();
       throw error;
+    }
+  }
+
+  /**
+   * The same with each token chosen by `choose`, from logits that it asks for. Ends where it chooses none.
+   */
+  async *generateChosen(options: {
+    prompt: readonly Token[];
+    signal: AbortSignal;
+    chooser: TokenChooser;
+  }): AsyncGenerator<Token, void> {
+    try {
+      yield* this.#generateChosen(options);
+    } catch (error) {
+      await this.#replaceSequence();
+      throw error;
+    }
+  }
+
+  async *#generateChosen({
+    prompt,
+    signal,
+    chooser,
+  }: {
+    prompt: readonly Token[];
+    signal: AbortSignal;
+    chooser: TokenChooser;
+  }): AsyncGenerator<Token, void> {
+    const sequence = this.#sequence;
+    await sequence.adaptStateToTokens(prompt.slice(0, -1), false);
+    let unread = prompt.slice(sequence.nextTokenIndex);
+    while (!signal.aborted) {
+      const reading = unread;
+      const logits = await this.#scheduler.run({ tokensLeft: reading.length }, async (budgetTokens) => {
+        if (reading.length > budgetTokens) {
+          await sequence.evaluateWithoutGeneratingNewTokens(reading.slice(0, budgetTokens));
+          return undefined;
+        }
+        return logitsAfter(sequence, reading, chooser.wish());
+      });
+      if (logits === undefined) {
+        unread = prompt.slice(sequence.nextTokenIndex);
+        continue;
+      }
+      let chosen = await chooser.choose(logits);
+      if (chosen === "among more") {
+        // What may come is not among the likeliest: the same place once more, with all that may.
+        const [last] = reading.slice(-1);
+        const at = sequence.nextTokenIndex - 1;
+        if (last === undefined) throw new Error("nothing was read before a token");
+        await sequence.eraseContextTokenRanges([{ start: at, end: at + 1 }]);
+        const again = await this.#scheduler.run({ tokensLeft: 1 }, () => logitsAfter(sequence, [last], chooser.wish()));
+        chosen = await chooser.choose(again);
+      }
+      if (chosen === undefined || chosen === "among more" || signal.aborted) return;
+      yield chosen;
+      unread = [chosen];
     }
   }
 
@@ -73,4 +149,16 @@ export class SequenceSlot implements Slot {
     await this.#sequence.dispose();
     this.#sequence = this.#context.getSequence();
   }
+}
+
+async function logitsAfter(sequence: LlamaContextSequence, read: readonly Token[], wish: LogitsWish): Promise<Logits> {
+  const [last] = read.slice(-1);
+  if (last === undefined) throw new Error("nothing is read before a token");
+  const filter = { tokens: wish.tokens, includeTop: wish.top, includeMax: true };
+  const generateNext = { logits: { filter }, totalLogitWeight: true };
+  const results = await sequence.controlledEvaluate([...read.slice(0, -1), [last, { generateNext }]]);
+  const next = results.at(-1)?.next;
+  if (next?.logits === undefined || next.totalLogitWeight === undefined) throw new Error("no logits came");
+  const most = Math.max(...next.logits.values());
+  return { byToken: next.logits, logTotal: most + Math.log(next.totalLogitWeight) };
 }

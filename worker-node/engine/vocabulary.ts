@@ -26,6 +26,8 @@ export interface Vocabulary {
   hasToken(text: string): boolean;
   /** The bytes a token adds to an answer; none for control tokens. */
   bytesOf(tokenId: number): Uint8Array;
+  /** Every token's bytes in GPT-2's spelling, by id; empty for one that adds none to an answer. */
+  spellings(): string[];
   /** Whether the detokeniser drops one space before the first token. */
   stripsLeadingSpace: boolean;
 }
@@ -52,7 +54,7 @@ export function makeVocabulary(metadata: TokenizerMetadata, detokenize: (tokenId
   const utf8 = new TextEncoder();
   const isControl = (id: number) => types[id] === tokenType.control || types[id] === tokenType.unknown;
 
-  return {
+  const vocabulary: Vocabulary = {
     chatTemplate: metadata.chat_template,
     controlTexts: new Set(texts.filter((text, id) => text !== "" && isControl(id))),
     hasToken: (text) => texts.includes(text),
@@ -68,14 +70,19 @@ export function makeVocabulary(metadata: TokenizerMetadata, detokenize: (tokenId
       if (family === "llama") return utf8.encode(text.replaceAll("\u2581", " "));
       return utf8.encode(detokenize(tokenId));
     },
+    spellings: () => texts.map((_, id) => [...vocabulary.bytesOf(id)].map((byte) => characterOfByte[byte]).join("")),
   };
+  return vocabulary;
 }
 
 /** GPT-2's table of printable characters that stand for the 256 bytes (`bytes_to_unicode` in openai/gpt-2 `encoder.py`). */
 const byteOfCharacter = new Map<string, number>();
+const characterOfByte: string[] = [];
 for (let byte = 0, moved = 0; byte < 256; byte++) {
   const printable = (byte >= 0x21 && byte <= 0x7e) || (byte >= 0xa1 && byte <= 0xac) || byte >= 0xae;
-  byteOfCharacter.set(String.fromCharCode(printable ? byte : 0x100 + moved++), byte);
+  const character = String.fromCharCode(printable ? byte : 0x100 + moved++);
+  byteOfCharacter.set(character, byte);
+  characterOfByte.push(character);
 }
 
 /** The bytes of a byte-level BPE token; a character outside the table stands for itself. */
