@@ -22,7 +22,7 @@ await serveRounds(async ({ modelPath, slots, contextTokens }) => {
       conversations.map(async (messages, place) => {
         const sequence = sequences[place];
         if (sequence === undefined) throw new Error(`${conversations.length} conversations for ${slots} sequences`);
-        return answer(sequence, { prompt: tokenize(messages), tokens, startedMs });
+        return answer(sequence, { prompt: tokenize({ messages }), tokens, startedMs });
       }),
     );
     const wallMs = performance.now() - startedMs;

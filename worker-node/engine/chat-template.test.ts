@@ -1,5 +1,4 @@
 import { expect, test } from "vitest";
-import type { ChatMessage } from "../../core/wire/task-input.ts";
 import {
   ChatTemplateError,
   chatMlTemplate,
@@ -7,10 +6,11 @@ import {
   foldConversation,
   plainTemplate,
 } from "./chat-template.ts";
+import type { TemplateMessage } from "./tool-turns.ts";
 
-const system = (content: string): ChatMessage => ({ role: "system", content });
-const user = (content: string): ChatMessage => ({ role: "user", content });
-const assistant = (content: string): ChatMessage => ({ role: "assistant", content });
+const system = (content: string): TemplateMessage => ({ role: "system", content });
+const user = (content: string): TemplateMessage => ({ role: "user", content });
+const assistant = (content: string): TemplateMessage => ({ role: "assistant", content });
 const compile = (source: string) => compileChatTemplate({ source, bosText: "<s>", eosText: "</s>" });
 
 /** As Gemma's: raises for system messages and for turns that don't alternate. */
@@ -20,7 +20,7 @@ const silent = "{% for m in messages %}{% if m.role != 'system' %}[{{ m.role }}]
 /** Takes one system message, at the front. */
 const systemFirst = `{% for m in messages %}{% if m.role == 'system' and not loop.first %}{{ raise_exception('System message must be first') }}{% endif %}[{{ m.role }}]{{ m.content }}{% endfor %}`;
 
-test.each<[guarantee: string, source: string, messages: ChatMessage[], text: string]>([
+test.each<[guarantee: string, source: string, messages: TemplateMessage[], text: string]>([
   [
     "ChatML",
     chatMlTemplate,
@@ -54,12 +54,12 @@ test.each<[guarantee: string, source: string, messages: ChatMessage[], text: str
     "<|im_start|>user\n{{ bos_token }}<|im_end|>\n<|im_start|>assistant\n",
   ],
 ])("%s", (_guarantee, source, messages, text) => {
-  expect(compile(source).render(messages)).toBe(text);
+  expect(compile(source).render({ messages })).toBe(text);
 });
 
 test("a conversation that the template refuses in every form is a ChatTemplateError with the template's words", () => {
-  expect(() => compile(strict).render([assistant("A"), user("B")])).toThrow(ChatTemplateError);
-  expect(() => compile(strict).render([assistant("A"), user("B")])).toThrow("roles must alternate");
+  expect(() => compile(strict).render({ messages: [assistant("A"), user("B")] })).toThrow(ChatTemplateError);
+  expect(() => compile(strict).render({ messages: [assistant("A"), user("B")] })).toThrow("roles must alternate");
 });
 
 test("a template that is no Jinja is a ChatTemplateError when it is compiled", () => {

@@ -1,5 +1,5 @@
 import { Template } from "@huggingface/jinja";
-import type { ChatMessage } from "../../core/wire/task-input.ts";
+import { nativeConversation, type TemplateConversation, type TemplateMessage } from "./tool-turns.ts";
 import { UnsupportedTaskError } from "./unsupported-task-error.ts";
 
 /** For files without a template whose vocabulary has ChatML's tokens. */
@@ -19,8 +19,10 @@ export class ChatTemplateError extends UnsupportedTaskError {
 }
 
 export interface ChatTemplate {
+  /** True where the template shows tools, calls and results, and the calls as answers have them (docs/WIRE.md). */
+  readonly knowsTools: boolean;
   /** The prompt's text up to where the assistant speaks; throws `ChatTemplateError`. */
-  render(messages: readonly ChatMessage[]): string;
+  render(conversation: TemplateConversation): string;
 }
 
 /**
@@ -41,9 +43,10 @@ export function compileChatTemplate({
   eosText: string;
 }): ChatTemplate {
   const template = attempt(() => new Template(source), "The model's chat template is not valid Jinja");
-  const renderOnce = (messages: readonly ChatMessage[]): string =>
+  const renderOnce = ({ messages, tools }: TemplateConversation): string =>
     template.render({
       messages: messages.map((message) => ({ ...message })),
+      ...(tools === undefined ? {} : { tools }),
       add_generation_prompt: true,
       bos_token: bosText,
       eos_token: eosText,
@@ -51,17 +54,22 @@ export function compileChatTemplate({
   const takesSystem = showsSystemMessage(renderOnce);
 
   return {
-    render(messages) {
+    knowsTools: showsTools(renderOnce),
+    render(conversation) {
+      const { messages } = conversation;
       const folded = foldConversation(messages, { keepSystem: takesSystem });
       const dropsSystem = !takesSystem && messages.some((message) => message.role === "system");
       if (!dropsSystem) {
         try {
-          return renderOnce(messages);
+          return renderOnce(conversation);
         } catch (cause) {
           if (isSame(messages, folded)) throw refusal("The model's chat template refuses this conversation", cause);
         }
       }
-      return attempt(() => renderOnce(folded), "The model's chat template refuses this conversation");
+      return attempt(
+        () => renderOnce({ ...conversation, messages: folded }),
+        "The model's chat template refuses this conversation",
+      );
     },
   };
 }
@@ -72,11 +80,11 @@ export function compileChatTemplate({
  * message that follows it (or becomes one at the end).
  */
 export function foldConversation(
-  messages: readonly ChatMessage[],
+  messages: readonly TemplateMessage[],
   { keepSystem }: { keepSystem: boolean },
-): ChatMessage[] {
-  const folded: ChatMessage[] = [];
-  const add = (message: ChatMessage) => {
+): TemplateMessage[] {
+  const folded: TemplateMessage[] = [];
+  const add = (message: TemplateMessage) => {
     const last = folded.at(-1);
     if (last?.role === message.role) last.content = `${last.content}\n\n${message.content}`;
     else folded.push({ ...message });
@@ -99,19 +107,43 @@ export function foldConversation(
 }
 
 /** Whether a system message comes through; a template that raises doesn't take one. */
-function showsSystemMessage(render: (messages: readonly ChatMessage[]) => string): boolean {
+function showsSystemMessage(render: (conversation: TemplateConversation) => string): boolean {
   const probe = "system-probe-4711";
   try {
-    return render([
-      { role: "system", content: probe },
-      { role: "user", content: "hello" },
-    ]).includes(probe);
+    return render({
+      messages: [
+        { role: "system", content: probe },
+        { role: "user", content: "hello" },
+      ],
+    }).includes(probe);
   } catch {
     return false;
   }
 }
 
-function isSame(left: readonly ChatMessage[], right: readonly ChatMessage[]): boolean {
+/**
+ * Whether tools, a call and its result come through, and the call in the form that is forced on answers. A model that was
+ * taught another form of calls is told of this one in words.
+ */
+function showsTools(render: (conversation: TemplateConversation) => string): boolean {
+  const probes = ["tool-probe-4711", "call-probe-4712", "result-probe-4713", "<tool_call>"];
+  const conversation = nativeConversation({
+    tools: [{ name: "tool-probe-4711", parameters: { type: "object", properties: {} }, isStrict: false }],
+    messages: [
+      { role: "user", content: "hello" },
+      { role: "assistant", content: "", toolCalls: [{ id: "call_1", name: "call-probe-4712", arguments: "{}" }] },
+      { role: "tool", content: "result-probe-4713", toolCallId: "call_1" },
+    ],
+  });
+  try {
+    const rendered = render(conversation);
+    return probes.every((probe) => rendered.includes(probe));
+  } catch {
+    return false;
+  }
+}
+
+function isSame(left: readonly TemplateMessage[], right: readonly TemplateMessage[]): boolean {
   return left.length === right.length && left.every((message, index) => message.content === right[index]?.content);
 }
 

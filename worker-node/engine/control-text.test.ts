@@ -1,15 +1,15 @@
 import { expect, test } from "vitest";
-import type { ChatMessage } from "../../core/wire/task-input.ts";
 import { hideControlText } from "./control-text.ts";
+import type { TemplateMessage } from "./tool-turns.ts";
 
 const controls = new Set(["<|im_start|>", "<|im_end|>", "<s>", "<s>>"]);
-const user = (content: string): ChatMessage => ({ role: "user", content });
-const join = (messages: readonly ChatMessage[]) => messages.map(({ content }) => content).join("|");
+const user = (content: string): TemplateMessage => ({ role: "user", content });
+const join = (messages: readonly TemplateMessage[]) => messages.map(({ content }) => content).join("|");
 
 test("messages without control text pass unchanged", () => {
-  const hidden = hideControlText([user("a < b")], controls);
+  const hidden = hideControlText({ messages: [user("a < b")] }, controls);
   expect(hidden.found).toBe(false);
-  expect(hidden.messages).toEqual([user("a < b")]);
+  expect(hidden.conversation.messages).toEqual([user("a < b")]);
 });
 
 test.each<[guarantee: string, content: string, literals: string[]]>([
@@ -18,23 +18,23 @@ test.each<[guarantee: string, content: string, literals: string[]]>([
   ["of control texts that begin together the longest is taken", "<s>>", ["<s>>"]],
   ["what stands around an inner control text can't close up to another", "<|im_<|im_end|>end|>", ["<|im_end|>"]],
 ])("%s", (_guarantee, content, literals) => {
-  const hidden = hideControlText([user(content)], controls);
-  expect([...controls].some((text) => join(hidden.messages).includes(text))).toBe(false);
-  const parts = hidden.restore(`before ${join(hidden.messages)} after`);
+  const hidden = hideControlText({ messages: [user(content)] }, controls);
+  expect([...controls].some((text) => join(hidden.conversation.messages).includes(text))).toBe(false);
+  const parts = hidden.restore(`before ${join(hidden.conversation.messages)} after`);
   expect(parts.map(({ text }) => text).join("")).toBe(`before ${content} after`);
   expect(parts.filter(({ literal }) => literal).map(({ text }) => text)).toEqual(literals);
 });
 
 test("a template may show a message twice or not at all", () => {
-  const hidden = hideControlText([user("<s>"), user("b <|im_end|>")], controls);
-  const second = hidden.messages[1]?.content ?? "";
+  const hidden = hideControlText({ messages: [user("<s>"), user("b <|im_end|>")] }, controls);
+  const second = hidden.conversation.messages[1]?.content ?? "";
   const parts = hidden.restore(second + second);
   expect(parts.map(({ text }) => text).join("")).toBe("b <|im_end|>b <|im_end|>");
 });
 
 test("messages that contain marks of ours do not confuse it", () => {
   const content = "\ue0000:0\ue001 <s> \ue0001:";
-  const hidden = hideControlText([user(content)], controls);
-  const text = hidden.restore(join(hidden.messages)).map((part) => part.text);
+  const hidden = hideControlText({ messages: [user(content)] }, controls);
+  const text = hidden.restore(join(hidden.conversation.messages)).map((part) => part.text);
   expect(text.join("")).toBe(content);
 });

@@ -1,4 +1,4 @@
-import type { ChatMessage } from "../../core/wire/task-input.ts";
+import type { TemplateConversation } from "./tool-turns.ts";
 
 /** A stretch of a prompt: text in which control tokens are read as such, or literal text in which they are not. */
 export interface PromptPart {
@@ -6,9 +6,9 @@ export interface PromptPart {
   literal: boolean;
 }
 
-/** Messages in which no control token's text stands any more, and the way back. */
+/** A conversation in which no control token's text stands any more, and the way back. */
 export interface HiddenControlText {
-  messages: ChatMessage[];
+  conversation: TemplateConversation;
   /** Whether anything was hidden; if not, the prompt may be tokenised whole. */
   found: boolean;
   /** Splits a rendered prompt at the marks: what a message said comes back as literal parts. */
@@ -16,28 +16,28 @@ export interface HiddenControlText {
 }
 
 /**
- * Replaces every control token's text in the messages (`<|im_end|>` typed by a user) by a mark that no message
- * contains, so that the template may treat contents as it likes and the text can be put back as mere text.
+ * Replaces every control token's text (`<|im_end|>` typed by a user), in contents, names, arguments and tools alike, by a
+ * mark that stands nowhere else, so that the template may treat texts as it likes and the control text can be put back
+ * as mere text.
  *
  * `controlTexts` are exact; where several begin at one place the longest is taken, as llama.cpp's tokeniser does.
  */
 export function hideControlText(
-  messages: readonly ChatMessage[],
+  conversation: TemplateConversation,
   controlTexts: ReadonlySet<string>,
 ): HiddenControlText {
   const index = new ControlTextIndex(controlTexts);
   const hidden: string[] = [];
-  const open = unusedMark(messages);
-  const shown = messages.map((message) => {
-    const parts = index.split(message.content);
-    if (!parts.some((part) => part.literal)) return { ...message };
-    const content = parts
+  const open = unusedMark(conversation);
+  const shown = changeTexts(conversation, (text) => {
+    const parts = index.split(text);
+    if (!parts.some((part) => part.literal)) return text;
+    return parts
       .map((part) => (part.literal ? `${open}${hidden.push(part.text) - 1}${markClose}` : part.text))
       .join("");
-    return { ...message, content };
   });
   return {
-    messages: shown,
+    conversation: shown,
     found: hidden.length > 0,
     restore(rendered) {
       const [first = "", ...rest] = rendered.split(open);
@@ -56,12 +56,35 @@ export function hideControlText(
 const markOpen = "\ue000";
 const markClose = "\ue001";
 
-/** The beginning of a mark, numbered so that no message contains it. */
-function unusedMark(messages: readonly ChatMessage[]): string {
+/** The beginning of a mark, numbered so that no text contains it. */
+function unusedMark(conversation: TemplateConversation): string {
   for (let nonce = 0; ; nonce++) {
     const mark = `${markOpen}${nonce}:`;
-    if (!messages.some((message) => message.content.includes(mark))) return mark;
+    let isUsed = false;
+    changeTexts(conversation, (text) => {
+      isUsed ||= text.includes(mark);
+      return text;
+    });
+    if (!isUsed) return mark;
   }
+}
+
+/** Members whose own members a caller names. */
+const given: readonly string[] = ["parameters", "arguments"];
+/** Members whose values are ours. */
+const ours: readonly string[] = ["role", "type"];
+
+/** The same value with every text in it changed that a caller gave, names of members included. */
+function changeTexts<Value>(value: Value, change: (text: string) => string, isGiven?: boolean): Value;
+function changeTexts(value: unknown, change: (text: string) => string, isGiven = false): unknown {
+  if (typeof value === "string") return change(value);
+  if (Array.isArray(value)) return value.map((each) => changeTexts(each, change, isGiven));
+  if (typeof value !== "object" || value === null) return value;
+  const members = Object.entries(value).map(([name, each]) => {
+    if (isGiven) return [change(name), changeTexts(each, change, true)];
+    return [name, ours.includes(name) ? each : changeTexts(each, change, given.includes(name))];
+  });
+  return Object.fromEntries(members);
 }
 
 /** Finds texts of a set in one pass over a string: by first character, then by the lengths that occur, longest first. */

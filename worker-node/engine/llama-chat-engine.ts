@@ -11,7 +11,9 @@ import { samplingOptions } from "./sampling-options.ts";
 import { SequenceSlot } from "./sequence-slot.ts";
 import { SlotPool } from "./slot-pool.ts";
 import { StepScheduler } from "./step-scheduler.ts";
+import type { Conversation } from "./tool-turns.ts";
 import { UnknownTokenError } from "./unknown-token-error.ts";
+import { UnsupportedTaskError } from "./unsupported-task-error.ts";
 import { readVocabulary, type Vocabulary } from "./vocabulary.ts";
 
 /** Tokens and time of the run that measures speed, whichever ends first. */
@@ -55,7 +57,8 @@ export class LlamaChatEngine implements Engine {
   ): Promise<PreparedChat | ContextOverflow> {
     this.#work.ensureOpen();
     const continued = continues.map((tokenId) => this.#tokenOf(tokenId));
-    const prompt = input.kind === "chat" ? this.#tokenizePrompt(input.messages) : this.#rawPrompt(input.prompt);
+    this.#refuseUnknownBias(input);
+    const prompt = input.kind === "chat" ? this.#tokenizePrompt(shownTo(input)) : this.#rawPrompt(input.prompt);
     const promptTokens = prompt.length;
     if (promptTokens >= this.contextTokens) {
       return { kind: "context_overflow", promptTokens, contextTokens: this.contextTokens, inputIndex: 0 };
@@ -184,6 +187,13 @@ export class LlamaChatEngine implements Engine {
     return shouldPrependBosToken && bos !== null ? [bos, ...tokens] : tokens;
   }
 
+  #refuseUnknownBias({ sampling: { logitBias = [] } }: ChatInput | CompletionInput): void {
+    const unknown = logitBias.find(([id]) => id >= this.#tokens.length);
+    if (unknown === undefined) return;
+    const message = `it has no token ${unknown[0]}; its ids go from 0 to ${this.#tokens.length - 1}`;
+    throw new UnsupportedTaskError(message, { param: "logit_bias" });
+  }
+
   #tokenOf(tokenId: number): Token {
     const token = this.#tokens[tokenId];
     if (token === undefined) throw new UnknownTokenError({ tokenId, vocabularyTokens: this.#tokens.length });
@@ -222,4 +232,9 @@ export class LlamaChatEngine implements Engine {
     }
     throw new Error("the model ended a run in which ends are passed over");
   }
+}
+
+/** What the model gets to read: of tools that it must not call it is not told. */
+function shownTo({ messages, tools, toolChoice }: ChatInput): Conversation {
+  return { messages, tools: toolChoice === "none" ? undefined : tools };
 }

@@ -28,7 +28,7 @@ function characterModel({
 
 const vocabulary = (template: string | undefined, tokens = ["<unk>", "<s>", "</s>"]) =>
   makeVocabulary({ chat_template: template, ggml: { model: "llama", tokens, token_type: [2, 3, 3] } }, () => "");
-const hello = [{ role: "user" as const, content: "hello" }];
+const hello = { messages: [{ role: "user" as const, content: "hello" }] };
 
 test.each<[guarantee: string, template: string, shouldPrependBosToken: boolean, count: number]>([
   ["BOS is added where the file asks for it", "{{ messages[0].content }}", true, 1],
@@ -50,7 +50,7 @@ test("a prompt without control text in its messages is tokenised whole", () => {
 test("control text in a message is tokenised apart, and no space is added within text", () => {
   const model = characterModel({ shouldPrependBosToken: true, spm: true });
   const tokenize = createPromptTokenizer(model, vocabulary("{{ bos_token }}{{ messages[0].content }}"));
-  const ids = tokenize([{ role: "user", content: "<s>a</s>b" }]);
+  const ids = tokenize({ messages: [{ role: "user", content: "<s>a</s>b" }] });
   expect(model.calls).toEqual([
     "control whole <s>",
     "literal whole <s>",

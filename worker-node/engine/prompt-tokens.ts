@@ -1,11 +1,17 @@
 import { LlamaVocabularyType } from "node-llama-cpp";
-import type { ChatMessage } from "../../core/wire/task-input.ts";
-import { type ChatTemplate, chatMlTemplate, compileChatTemplate, plainTemplate } from "./chat-template.ts";
+import {
+  type ChatTemplate,
+  ChatTemplateError,
+  chatMlTemplate,
+  compileChatTemplate,
+  plainTemplate,
+} from "./chat-template.ts";
 import { hideControlText, type PromptPart } from "./control-text.ts";
+import { type Conversation, nativeConversation, type TemplateConversation, textConversation } from "./tool-turns.ts";
 import type { Vocabulary } from "./vocabulary.ts";
 
-/** Turns messages into the ids of a prompt, ready to be read by the model; throws `ChatTemplateError`. */
-export type PromptTokenizer<Token extends number> = (messages: readonly ChatMessage[]) => Token[];
+/** Turns a conversation into the ids of a prompt, ready to be read by the model; throws `ChatTemplateError`. */
+export type PromptTokenizer<Token extends number> = (conversation: Conversation) => Token[];
 
 /** What of a `LlamaModel` makes prompts. */
 export interface PromptModel<Token extends number> {
@@ -29,6 +35,9 @@ export interface PromptModel<Token extends number> {
  * control token: then that text alone is tokenised apart, as mere text. User-defined tokens (`<think>`) are read as
  * tokens wherever they stand, as llama.cpp and Hugging Face's tokenizers do. BOS comes first exactly once, if the
  * file asks for it or the template writes it.
+ *
+ * A template that knows tools is given them; for others, and where the template refuses the turns as they are, the tools
+ * are explained in words.
  */
 export function createPromptTokenizer<Token extends number>(
   model: PromptModel<Token>,
@@ -36,12 +45,22 @@ export function createPromptTokenizer<Token extends number>(
 ): PromptTokenizer<Token> {
   const template = chooseTemplate(model, vocabulary);
   const { bos, shouldPrependBosToken } = model.tokens;
-  return (messages) => {
-    const hidden = hideControlText(messages, vocabulary.controlTexts);
-    const rendered = template.render(hidden.messages);
+  const idsOf = (conversation: TemplateConversation): Token[] => {
+    const hidden = hideControlText(conversation, vocabulary.controlTexts);
+    const rendered = template.render(hidden.conversation);
     const ids = hidden.found ? tokenizeParts(model, hidden.restore(rendered)) : model.tokenize(rendered, true);
     if (shouldPrependBosToken && bos !== null && ids[0] !== bos) ids.unshift(bos);
     return ids;
+  };
+  return (conversation) => {
+    const text = () => idsOf(textConversation(conversation));
+    if (!template.knowsTools) return text();
+    try {
+      return idsOf(nativeConversation(conversation));
+    } catch (error) {
+      if (error instanceof ChatTemplateError) return text();
+      throw error;
+    }
   };
 }
 

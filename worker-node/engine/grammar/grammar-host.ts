@@ -15,7 +15,7 @@ export interface Matcher {
   close(): void;
 }
 
-type Ask<Kind extends Question["type"]> = Omit<Extract<Question, { type: Kind }>, "number">;
+type Ask<Kind extends "open" | "accept"> = Omit<Extract<Question, { type: Kind }>, "number">;
 interface Waiting {
   resolve: (bits: Int32Array | null) => void;
   reject: (error: Error) => void;
@@ -71,11 +71,8 @@ export class GrammarHost {
         return next === null ? undefined : maskOf(next);
       },
       close: () => {
-        // With the thread its matchers have gone.
-        if (this.#thread !== thread) return;
-        this.#ask({ type: "close", matcher }).catch((error: unknown) => {
-          console.debug("engine: a grammar's thread had ended before its matcher", { error: String(error) });
-        });
+        // With the thread its matchers have gone. Nobody waits for the answer.
+        if (this.#thread === thread) thread?.postMessage({ number: 0, type: "close", matcher } satisfies Question);
       },
     };
   }
@@ -85,7 +82,7 @@ export class GrammarHost {
     await this.#end(new Error("the engine is closed"));
   }
 
-  #ask(question: Ask<"open"> | Ask<"accept"> | Ask<"close">): Promise<Int32Array | null> {
+  #ask(question: Ask<"open"> | Ask<"accept">): Promise<Int32Array | null> {
     this.#numbers += 1;
     const number = this.#numbers;
     const thread = this.#started();
