@@ -10,11 +10,15 @@ export const limits = {
   promptCharacters: 2_000_000,
   /** OpenAI's own bound on the `input` array of embeddings. */
   embeddingInputs: 2_048,
+  /** How deep the values of a body may be nested; OpenAI's own bound on a schema is far below it. */
+  jsonDepth: 64,
   /** OpenAI's own bounds on these. */
   tools: 128,
   topLogprobs: 20,
   logitBias: 1_024,
   choices: 8,
+  /** Prompts of a text completion times its choices. */
+  completions: 64,
   /** Token ids of a prompt that is given as such. */
   promptTokens: 1_000_000,
   stopSequences: 4,

@@ -18,6 +18,7 @@ import { getNode } from "./routes/nodes.ts";
 
 const methodsOf: Readonly<Record<string, readonly string[]>> = {
   "/v1/chat/completions": ["POST"],
+  "/v1/completions": ["POST"],
   "/v1/embeddings": ["POST"],
   "/v1/models": ["GET"],
   "/v1/admin/keys": ["GET", "POST"],
@@ -30,7 +31,7 @@ const methodsOf: Readonly<Record<string, readonly string[]>> = {
 /** Response headers that a browser's script may read. */
 export const exposedHeaders = ["x-request-id", "retry-after"];
 
-/** Everything the router answers but its two busiest routes, which `hot-routes.ts` serves without it. */
+/** Everything the router answers but its busiest routes, which `hot-routes.ts` serves without it. */
 export function createApp(): Hono<AppEnv> {
   const app = new Hono<AppEnv>();
 

@@ -3,18 +3,19 @@ import { exposedHeaders } from "./app.ts";
 import { drainBody } from "./drain-body.ts";
 import { type Env, requireSettings } from "./env.ts";
 import { errorResponse, toRefusal } from "./errors.ts";
-import { type ServeContext, serveChat, serveEmbeddings } from "./serve.ts";
+import { type ServeContext, serveChat, serveCompletions, serveEmbeddings } from "./serve.ts";
 
 type Serve = (request: Request, context: ServeContext) => Promise<Response>;
 
 /** Routes on which a router spends its life. */
 const hotRoutes: Readonly<Record<string, Serve>> = {
   "/v1/chat/completions": serveChat,
+  "/v1/completions": serveCompletions,
   "/v1/embeddings": serveEmbeddings,
 };
 
 /**
- * The answer to a POST on one of the two busiest routes, or `undefined` where it is none of them. These skip the app's
+ * The answer to a POST on one of the busiest routes, or `undefined` where it is none of them. These skip the app's
  * router and middlewares, which cost as much as a third of a short request; what callers see is the same.
  */
 export function serveHot(request: Request, env: Env, context: ExecutionContext): Promise<Response> | undefined {

@@ -2,14 +2,19 @@ import type { ModelKind } from "../core/model/model-card.ts";
 import { conversationKey } from "../core/node-pool/conversation-key.ts";
 import { Refusal } from "../core/refusal.ts";
 import type { TaskInput } from "../core/wire/task-input.ts";
+import { AnswerReader } from "./answer-reader.ts";
 import { authenticate, type Principal } from "./authenticate.ts";
 import type { Env } from "./env.ts";
 import { findModel } from "./model-directory.ts";
 import type { ServedModel } from "./objects/status-object.ts";
 import { streamedChatAnswer, wholeChatAnswer } from "./openai/chat-answer.ts";
 import { parseChatRequest } from "./openai/chat-request.ts";
+import { streamedCompletion, wholeCompletion } from "./openai/completion-answer.ts";
+import { parseCompletionRequest } from "./openai/completion-request.ts";
 import { embeddingAnswer } from "./openai/embedding-answer.ts";
 import { parseEmbeddingRequest } from "./openai/embedding-request.ts";
+import { joinChoices } from "./openai/join-choices.ts";
+import { ofChoice } from "./openai/sampling.ts";
 import { readJson } from "./read-body.ts";
 import { taskObjects } from "./task-objects.ts";
 import { TaskRun } from "./task-run.ts";
@@ -30,11 +35,28 @@ export async function serveChat(request: Request, context: ServeContext): Promis
   const model = await findModelOf("chat", order.model, context.env);
   const { input } = order;
   const affinity = conversationKey({ accountId: principal.accountId, messages: input.messages });
-  const run = admit({ request, context, principal, model, input, affinity, isWhole: !order.isStream });
-  await run.begin();
+  const task = { request, context, principal, model, affinity, isWhole: !order.isStream };
+  const readers = Array.from({ length: order.choices }, (_, choice) => {
+    const own = choice === 0 ? input : { ...input, sampling: ofChoice(input.sampling, choice) };
+    return new AnswerReader(admit({ ...task, input: own }), { input: own });
+  });
+  await joinChoices(readers, (reader) => reader.run.begin());
   return order.isStream
-    ? streamedChatAnswer(run, { model, order, requestId: context.requestId, headers: context.headers })
-    : wholeChatAnswer(run, { model, headers: context.headers });
+    ? streamedChatAnswer(readers, { model, order, requestId: context.requestId, headers: context.headers })
+    : wholeChatAnswer(readers, { model, order, headers: context.headers });
+}
+
+/** One text completion's life; each prompt and choice of it is a task. */
+export async function serveCompletions(request: Request, context: ServeContext): Promise<Response> {
+  const principal = await authenticate(request, context.env);
+  const order = parseCompletionRequest(await readJson(request));
+  const model = await findModelOf("chat", order.model, context.env);
+  const task = { request, context, principal, model, affinity: null, isWhole: !order.isStream };
+  const readers = order.inputs.map((input) => new AnswerReader(admit({ ...task, input }), { input }));
+  await joinChoices(readers, (reader) => reader.run.begin());
+  return order.isStream
+    ? streamedCompletion(readers, { model, order, requestId: context.requestId, headers: context.headers })
+    : wholeCompletion(readers, { model, order, headers: context.headers });
 }
 
 /** One embedding request's life. */

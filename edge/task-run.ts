@@ -27,7 +27,7 @@ type Awaited = Extract<DriverEffect, { type: "claim" | "run" | "attach" | "wait"
 const recordTries = 5;
 
 /** A task's answer, for who hands it to the caller. */
-export type Answering = Pick<TaskRun, "taskId" | "createdAtMs" | "nodeIds" | "ready" | "next" | "cancel">;
+export type Answering = Pick<TaskRun, "taskId" | "createdAtMs" | "nodeIds" | "begin" | "ready" | "next" | "cancel">;
 
 /**
  * One task from admission to end. What to do is {@link TaskDriver}'s to say; this does it with the real objects, and

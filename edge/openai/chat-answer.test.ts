@@ -3,6 +3,7 @@ import { nodeIdSchema, taskIdSchema } from "../../core/ids.ts";
 import { modelCardSchema } from "../../core/model/model-card.ts";
 import { Refusal } from "../../core/refusal.ts";
 import type { Delivery } from "../../core/task/driver-step.ts";
+import { AnswerReader } from "../answer-reader.ts";
 import type { ServedModel } from "../objects/status-object.ts";
 import { streamedChatAnswer, wholeChatAnswer } from "./chat-answer.ts";
 import type { ChatOrder } from "./chat-request.ts";
@@ -33,7 +34,14 @@ function answering(...rounds: (Delivery[] | Refusal)[]) {
     if (round instanceof Refusal) throw round;
     return round;
   };
-  const run = { taskId: taskIdSchema.parse("task_one0"), createdAtMs: 1_500, nodeIds, cancel, ready: take };
+  const run = {
+    taskId: taskIdSchema.parse("task_one0"),
+    createdAtMs: 1_500,
+    nodeIds,
+    cancel,
+    ready: take,
+    begin: async () => {},
+  };
   return { ...run, next: async () => take() };
 }
 
@@ -48,11 +56,18 @@ function orderOf({ includeUsage = false } = {}): ChatOrder {
     maxTokens: 9,
   };
   const input = { kind: "chat" as const, messages: [{ role: "user" as const, content: "Hello" }], sampling };
-  return { model: "model", input, isStream: true, includeUsage };
+  return { model: "model", input, choices: 1, isStream: true, includeUsage };
 }
 
+const readerOf = (run: ReturnType<typeof answering>) => new AnswerReader(run, { input: orderOf().input });
+
 const streamed = (run: ReturnType<typeof answering>, fields: { includeUsage?: boolean } = {}) =>
-  streamedChatAnswer(run, { model, order: orderOf(fields), requestId: "req_1", headers: { "x-request-id": "req_1" } });
+  streamedChatAnswer([readerOf(run)], {
+    model,
+    order: orderOf(fields),
+    requestId: "req_1",
+    headers: { "x-request-id": "req_1" },
+  });
 
 /** The pieces of bytes in which a body came, as text. */
 async function piecesOf(response: Response): Promise<string[]> {
@@ -138,7 +153,11 @@ describe("a streamed answer", () => {
 describe("a whole answer", () => {
   test("is all of its text, with the counts and every node", async () => {
     const run = answering([text("one"), text(" two")], [text(" three"), end]);
-    const response = await wholeChatAnswer(run, { model, headers: { "x-request-id": "req_1" } });
+    const response = await wholeChatAnswer([readerOf(run)], {
+      model,
+      order: orderOf(),
+      headers: { "x-request-id": "req_1" },
+    });
     expect(response.headers.get("x-request-id")).toBe("req_1");
     expect(await response.json()).toEqual({
       ...{ ...shared, object: "chat.completion" },
@@ -156,6 +175,8 @@ describe("a whole answer", () => {
   });
 
   test("whose caller left is a refusal that nobody reads", async () => {
-    await expect(wholeChatAnswer(answering([text("a")]), { model, headers: {} })).rejects.toThrow("cancelled");
+    await expect(
+      wholeChatAnswer([readerOf(answering([text("a")]))], { model, order: orderOf(), headers: {} }),
+    ).rejects.toThrow("cancelled");
   });
 });

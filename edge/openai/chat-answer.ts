@@ -1,51 +1,41 @@
-import { Refusal } from "../../core/refusal.ts";
-import type { Delivery } from "../../core/task/driver-step.ts";
-import { errorBody, toRefusal } from "../errors.ts";
+import type { Logprob } from "../../core/wire/node-frame.ts";
+import type { AnswerEnd, AnswerPiece, AnswerReader, WholeAnswer } from "../answer-reader.ts";
 import type { ServedModel } from "../objects/status-object.ts";
-import { sseDone, sseEvent, sseResponse, sseWhole } from "../sse.ts";
-import type { Answering } from "../task-run.ts";
+import { sseEvent } from "../sse.ts";
+import { headOf, networkOf, tokenLogprob, usageOf } from "./answer-fields.ts";
 import type { ChatOrder } from "./chat-request.ts";
+import { joinChoices } from "./join-choices.ts";
+import { type ChoiceEvents, streamedChoices } from "./streamed-choices.ts";
 
 type ExtraHeaders = Readonly<Record<string, string>>;
 
 /** The whole answer as OpenAI's `chat.completion` object. Nodes that fail on the way are replaced unseen. */
 export async function wholeChatAnswer(
-  run: Answering,
-  { model, headers }: { model: ServedModel; headers: ExtraHeaders },
+  readers: readonly AnswerReader[],
+  { model, order, headers }: { model: ServedModel; order: ChatOrder; headers: ExtraHeaders },
 ): Promise<Response> {
-  let content = "";
-  for (let parts = await run.next(); parts.length > 0; parts = await run.next()) {
-    for (const part of parts) {
-      if (part.type === "deliver") content += part.text;
-      else if (part.type === "end") {
-        const body = {
-          ...head(run, model, "chat.completion"),
-          choices: [
-            {
-              index: 0,
-              message: { role: "assistant", content, refusal: null },
-              logprobs: null,
-              finish_reason: part.finishReason,
-            },
-          ],
-          usage: usageOf(part),
-          network: networkOf(run),
-        };
-        return Response.json(body, { headers });
-      }
-    }
-  }
-  // The caller is gone: nobody reads this.
-  throw new Refusal({ code: "stream_broken", message: "The request was cancelled." });
+  const answers = await joinChoices(readers, (reader) => reader.whole());
+  const asksLogprobs = order.input.sampling.logprobs !== undefined;
+  const body = {
+    ...headOf(firstOf(readers).run, { model, object: "chat.completion", prefix: "chatcmpl" }),
+    choices: answers.map((answer, index) => ({
+      index,
+      message: messageOf(answer),
+      logprobs: asksLogprobs ? logprobsOf(answer.logprobs) : null,
+      finish_reason: answer.finishReason,
+    })),
+    usage: usageOf(answers),
+    network: networkOf(readers.map((reader) => reader.run)),
+  };
+  return Response.json(body, { headers });
 }
 
 /**
- * The answer as OpenAI's `chat.completion.chunk` events: the role at once, then text as it comes, the finish reason,
- * the counts if asked for, `[DONE]`. Events that are there at once go out as one piece. An error after the first chunk
- * is an event of its own.
+ * The answer as OpenAI's `chat.completion.chunk` events: each choice's role at once, then text and calls as they come, the
+ * finish reasons, the counts if asked for, `[DONE]`.
  */
 export function streamedChatAnswer(
-  run: Answering,
+  readers: readonly AnswerReader[],
   {
     model,
     order,
@@ -53,75 +43,102 @@ export function streamedChatAnswer(
     headers,
   }: { model: ServedModel; order: ChatOrder; requestId: string; headers: ExtraHeaders },
 ): Response {
-  const toEvents = chunkEvents(run, { model, includeUsage: order.includeUsage });
-  const parts = run.ready();
-  const first = toEvents.role + toEvents.of(parts);
-  if (isEnded(parts)) return sseWhole(first + sseDone, headers);
-  return sseResponse(
-    async (write) => {
-      write(first);
-      try {
-        for (let parts = await run.next(); parts.length > 0; parts = await run.next()) {
-          const events = toEvents.of(parts);
-          if (isEnded(parts)) {
-            write(events + sseDone);
-            return;
-          }
-          // A piece may have no text yet: half a character.
-          if (events !== "") write(events);
-        }
-      } catch (error) {
-        write(sseEvent(JSON.stringify(errorBody(toRefusal(error, requestId)))));
+  const events = new ChunkEvents(readers, { model, order });
+  return streamedChoices(readers, { events, requestId, headers });
+}
+
+/** Writes the pieces of an answer's choices as events. What all chunks share is made into JSON once. */
+class ChunkEvents implements ChoiceEvents {
+  readonly #readers: readonly AnswerReader[];
+  readonly #shared: object;
+  readonly #opening: string;
+  readonly #includeUsage: boolean;
+  readonly #ends: AnswerEnd[] = [];
+
+  constructor(readers: readonly AnswerReader[], { model, order }: { model: ServedModel; order: ChatOrder }) {
+    const head = headOf(firstOf(readers).run, { model, object: "chat.completion.chunk", prefix: "chatcmpl" });
+    this.#readers = readers;
+    this.#includeUsage = order.includeUsage;
+    this.#shared = { ...head, ...(order.includeUsage ? { usage: null } : {}) };
+    this.#opening = JSON.stringify(this.#shared).slice(0, -1);
+  }
+
+  get isOver(): boolean {
+    return this.#ends.length === this.#readers.length;
+  }
+
+  first(): string {
+    return this.#readers
+      .map((_, index) => this.#chunk(index, '{"role":"assistant","content":"","refusal":null}'))
+      .join("");
+  }
+
+  of(index: number, pieces: readonly AnswerPiece[]): string {
+    return pieces.map((piece) => this.#events(index, piece)).join("");
+  }
+
+  #events(index: number, piece: AnswerPiece): string {
+    switch (piece.type) {
+      case "text": {
+        const logprobs = piece.logprobs === undefined ? "null" : JSON.stringify(logprobsOf(piece.logprobs));
+        return this.#chunk(index, `{"content":${JSON.stringify(piece.text)}}`, { logprobs });
       }
-    },
-    { onGone: () => run.cancel(), headers },
-  );
-}
+      case "call": {
+        const { id, name } = piece;
+        const call = { index: piece.index, id, type: "function", function: { name, arguments: "" } };
+        return this.#chunk(index, JSON.stringify({ tool_calls: [call] }));
+      }
+      case "arguments": {
+        const call = { index: piece.index, function: { arguments: piece.text } };
+        return this.#chunk(index, JSON.stringify({ tool_calls: [call] }));
+      }
+      case "end":
+        return this.#end(index, piece);
+    }
+  }
 
-/** Writes the parts of one answer as events. What all chunks share is made into JSON once. */
-function chunkEvents(run: Answering, { model, includeUsage }: { model: ServedModel; includeUsage: boolean }) {
-  const shared = { ...head(run, model, "chat.completion.chunk"), ...(includeUsage ? { usage: null } : {}) };
-  const opening = JSON.stringify(shared).slice(0, -1);
-  const chunk = (delta: string, finishReason: string | null, more = "") =>
-    sseEvent(
-      `${opening},"choices":[{"index":0,"delta":${delta},"logprobs":null,"finish_reason":${JSON.stringify(finishReason)}}]${more}}`,
+  #end(index: number, end: AnswerEnd): string {
+    this.#ends.push(end);
+    const network = networkOf(this.#readers.map((reader) => reader.run));
+    const more = this.isOver ? `,"network":${JSON.stringify(network)}` : "";
+    const last = this.#chunk(index, "{}", { finishReason: end.finishReason, more });
+    if (!this.isOver || !this.#includeUsage) return last;
+    return last + sseEvent(JSON.stringify({ ...this.#shared, choices: [], usage: usageOf(this.#ends) }));
+  }
+
+  #chunk(
+    index: number,
+    delta: string,
+    { logprobs = "null", finishReason, more = "" }: { logprobs?: string; finishReason?: string; more?: string } = {},
+  ): string {
+    const reason = finishReason === undefined ? "null" : `"${finishReason}"`;
+    return sseEvent(
+      `${this.#opening},"choices":[{"index":${index},"delta":${delta},"logprobs":${logprobs},"finish_reason":${reason}}]${more}}`,
     );
-  const eventsOf = (part: Delivery): string => {
-    if (part.type === "deliver") return part.text === "" ? "" : chunk(`{"content":${JSON.stringify(part.text)}}`, null);
-    if (part.type !== "end") return "";
-    const last = chunk("{}", part.finishReason, `,"network":${JSON.stringify(networkOf(run))}`);
-    if (!includeUsage) return last;
-    return last + sseEvent(JSON.stringify({ ...shared, choices: [], usage: usageOf(part) }));
-  };
+  }
+}
+
+function firstOf(readers: readonly AnswerReader[]): AnswerReader {
+  const [first] = readers;
+  if (first === undefined) throw new Error("a request has no choice");
+  return first;
+}
+
+function messageOf({ text, calls }: WholeAnswer): object {
+  const content = calls.length > 0 && text === "" ? null : text;
+  const said = { role: "assistant", content, refusal: null };
+  if (calls.length === 0) return said;
   return {
-    role: chunk('{"role":"assistant","content":"","refusal":null}', null),
-    of: (parts: readonly Delivery[]) => parts.map(eventsOf).join(""),
+    ...said,
+    tool_calls: calls.map(({ id, name, arguments: json }) => ({
+      id,
+      type: "function",
+      function: { name, arguments: json },
+    })),
   };
 }
 
-function isEnded(parts: readonly Delivery[]): boolean {
-  return parts.at(-1)?.type === "end";
-}
-
-function head(run: Answering, model: ServedModel, object: string): object {
-  return {
-    id: run.taskId.replace("task_", "chatcmpl-"),
-    object,
-    created: Math.floor(run.createdAtMs / 1_000),
-    model: model.id,
-    // The same file gives the same answers to the same seed, so its hash is the fingerprint.
-    system_fingerprint: `fp_${model.card.fileSha256.slice(0, 12)}`,
-  };
-}
-
-function usageOf({ promptTokens, completionTokens }: { promptTokens: number; completionTokens: number }): object {
-  return {
-    prompt_tokens: promptTokens,
-    completion_tokens: completionTokens,
-    total_tokens: promptTokens + completionTokens,
-  };
-}
-
-function networkOf(run: Answering): object {
-  return { taskId: run.taskId, nodes: run.nodeIds };
+function logprobsOf(logprobs: readonly Logprob[]): object {
+  const content = logprobs.map((each) => ({ ...tokenLogprob(each), top_logprobs: each.top.map(tokenLogprob) }));
+  return { content, refusal: null };
 }

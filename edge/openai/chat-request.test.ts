@@ -26,6 +26,7 @@ test("a request that says nothing else gets OpenAI's defaults and a seed of its 
   const order = parseChatRequest(hello);
   expect(order).toEqual({
     model: "smollm2-135m-instruct",
+    choices: 1,
     isStream: false,
     includeUsage: false,
     input: {
@@ -61,6 +62,7 @@ test("null is as good as absent, for every optional parameter", () => {
 test.each<[guarantee: string, fields: object]>([
   ["n of 1 is what everybody gets", { n: 1 }],
   ["no tools are asked for by an empty list", { tools: [], functions: [] }],
+  ["one node's word is what everybody gets", { network: { trust: "single", redundancy: 1, private: false } }],
   ["a tool choice without tools asks for nothing", { tool_choice: "auto", parallel_tool_calls: true }],
   ["a tool choice of none asks for nothing", { tool_choice: "none", function_call: "none" }],
   ["plain text is what everybody gets", { response_format: { type: "text" }, modalities: ["text"] }],
@@ -77,25 +79,15 @@ test.each<[guarantee: string, fields: object]>([
 });
 
 test.each<[param: string, value: unknown]>([
-  ["n", 2],
-  ["n", 0],
-  ["tools", [{ type: "function", function: { name: "f" } }]],
-  ["tool_choice", "required"],
-  ["tool_choice", { type: "function", function: { name: "f" } }],
-  ["parallel_tool_calls", "yes"],
   ["functions", [{ name: "f" }]],
   ["function_call", { name: "f" }],
-  ["response_format", { type: "json_object" }],
-  ["response_format", { type: "json_schema", json_schema: { name: "s", schema: {} } }],
-  ["logprobs", true],
-  ["top_logprobs", 5],
-  ["logit_bias", { "50256": -100 }],
   ["audio", { voice: "alloy", format: "wav" }],
   ["modalities", ["text", "audio"]],
   ["modalities", ["audio"]],
   ["prediction", { type: "content", content: "a" }],
   ["web_search_options", { search_context_size: "low" }],
-  ["network", { trust: "consensus" }],
+  ["reasoning_effort", "high"],
+  ["verbosity", "low"],
 ])("%s of %j is refused by name, never dropped", (param, value) => {
   expect(refusalOf({ ...hello, [param]: value })).toEqual({ code: "unsupported_parameter", param });
 });
@@ -162,6 +154,7 @@ test.each<[guarantee: string, message: object, expected: object]>([
 });
 
 const user = { role: "user", content: "a" };
+const tool = (name: string, parameters?: object) => ({ type: "function", function: { name, parameters } });
 test.each<[guarantee: string, fields: object, code: string, param: string]>([
   ["a model is required", { model: undefined }, "missing_required_parameter", "model"],
   ["an empty model is wrong", { model: "" }, "invalid_value", "model"],
@@ -172,11 +165,85 @@ test.each<[guarantee: string, fields: object, code: string, param: string]>([
   ["a role is required", { messages: [{ content: "a" }] }, "missing_required_parameter", "messages[0].role"],
   ["a content is required", { messages: [{ role: "user" }] }, "missing_required_parameter", "messages[0].content"],
   [
-    "a tool's message is refused",
-    { messages: [user, { role: "tool", content: "a" }] },
+    "an unknown role is refused",
+    { messages: [user, { role: "function", content: "a" }] },
     "invalid_value",
     "messages[1].role",
   ],
+  [
+    "a tool's message says which call it answers",
+    { messages: [user, { role: "tool", content: "a" }] },
+    "missing_required_parameter",
+    "messages[1].tool_call_id",
+  ],
+  [
+    "a tool's message without a call before it is refused",
+    { messages: [user, { role: "tool", content: "a", tool_call_id: "call_1" }] },
+    "invalid_value",
+    "messages[1].tool_call_id",
+  ],
+  [
+    "an assistant's message with nothing in it is refused",
+    { messages: [user, { role: "assistant" }] },
+    "missing_required_parameter",
+    "messages[1].content",
+  ],
+  [
+    "a call of another kind than a function's is refused",
+    { messages: [{ role: "assistant", tool_calls: [{ id: "a", type: "custom", custom: {} }] }] },
+    "invalid_value",
+    "messages[0].tool_calls[0].type",
+  ],
+  ["n of 0 is refused", { n: 0 }, "invalid_value", "n"],
+  ["more choices than the limit are refused", { n: limits.choices + 1 }, "invalid_value", "n"],
+  ["tools are functions", { tools: [{ type: "custom", custom: { name: "f" } }] }, "invalid_value", "tools[0].type"],
+  [
+    "a tool's name has no spaces",
+    { tools: [{ type: "function", function: { name: "a b" } }] },
+    "invalid_value",
+    "tools[0].function.name",
+  ],
+  ["two tools of one name are refused", { tools: [tool("f"), tool("f")] }, "invalid_value", "tools[1].function.name"],
+  [
+    "arguments are an object",
+    { tools: [tool("f", { type: "string" })] },
+    "invalid_value",
+    "tools[0].function.parameters",
+  ],
+  ["a choice without tools is refused", { tool_choice: "required" }, "invalid_value", "tool_choice"],
+  [
+    "a choice of a tool that is not there is refused",
+    { tools: [tool("f")], tool_choice: { type: "function", function: { name: "g" } } },
+    "invalid_value",
+    "tool_choice",
+  ],
+  ["a choice in other words is refused", { tools: [tool("f")], tool_choice: "any" }, "invalid_value", "tool_choice"],
+  ["parallel calls are yes or no", { parallel_tool_calls: "yes" }, "invalid_value", "parallel_tool_calls"],
+  [
+    "a format of another type is refused",
+    { response_format: { type: "xml" } },
+    "invalid_value",
+    "response_format.type",
+  ],
+  [
+    "a schema has a name",
+    { response_format: { type: "json_schema", json_schema: { schema: {} } } },
+    "missing_required_parameter",
+    "response_format.json_schema.name",
+  ],
+  ["likeliest tokens come with probabilities only", { top_logprobs: 5 }, "invalid_value", "top_logprobs"],
+  ["21 likeliest tokens are refused", { logprobs: true, top_logprobs: 21 }, "invalid_value", "top_logprobs"],
+  ["a bias has bounds", { logit_bias: { "5": 101 } }, "invalid_value", "logit_bias.5"],
+  ["a bias is for a token's id", { logit_bias: { hello: 1 } }, "invalid_value", "logit_bias"],
+  ["metadata is texts", { metadata: { a: 1 } }, "invalid_value", "metadata.a"],
+  [
+    "a trust policy that is not there yet is refused by name",
+    { network: { trust: "consensus" } },
+    "unsupported_parameter",
+    "network.trust",
+  ],
+  ["a trust policy that nobody knows is refused", { network: { trust: "blind" } }, "invalid_value", "network.trust"],
+  ["a wish that nobody knows is refused", { network: { speed: 1 } }, "invalid_value", "network"],
   [
     "a null content is refused",
     { messages: [{ role: "user", content: null }] },
@@ -241,4 +308,90 @@ test("messages that are too long together are refused, those at the limit are no
   const long = { role: "user", content: "a".repeat(limits.promptCharacters) };
   expect(parseChatRequest({ ...hello, messages: [long] }).input.messages).toHaveLength(1);
   expect(refusalOf({ ...hello, messages: [long, user] })).toEqual({ code: "prompt_too_large", param: "messages" });
+});
+
+const parametersOf = (fields: object) => parseChatRequest({ ...hello, tools: [tool("f"), tool("g")], ...fields }).input;
+
+test("tools keep their order and schemas, and those without one take an object", () => {
+  const parameters = { properties: { city: { type: "string" } } };
+  const tools = [
+    { type: "function", function: { name: "f", description: "Finds", parameters, strict: true } },
+    { type: "function", function: { name: "g" } },
+  ];
+  expect(parseChatRequest({ ...hello, tools }).input).toMatchObject({
+    tools: [
+      { name: "f", description: "Finds", parameters: { ...parameters, type: "object" }, isStrict: true },
+      { name: "g", parameters: { type: "object" }, isStrict: false },
+    ],
+    toolChoice: "auto",
+  });
+});
+
+test.each<[guarantee: string, fields: object, expected: object]>([
+  ["a choice by name", { tool_choice: { type: "function", function: { name: "g" } } }, { toolChoice: { name: "g" } }],
+  ["a choice of any", { tool_choice: "required" }, { toolChoice: "required" }],
+  ["a choice of none", { tool_choice: "none" }, { toolChoice: "none" }],
+  ["one call at a time", { parallel_tool_calls: false }, { isSingleCall: true }],
+  [
+    "a choice among some",
+    {
+      tool_choice: {
+        type: "allowed_tools",
+        allowed_tools: { mode: "required", tools: [{ type: "function", function: { name: "g" } }] },
+      },
+    },
+    { toolChoice: "required", tools: [{ name: "g" }] },
+  ],
+])("%s of tools is kept", (_guarantee, fields, expected) => {
+  const input = parametersOf(fields);
+  expect(input).toMatchObject(expected);
+  expect(chatInputSchema.parse(input)).toEqual(input);
+});
+
+test("calls and their results are turns", () => {
+  const call = { id: "call_1", type: "function", function: { name: "f", arguments: '{"a":1}' } };
+  const messages = [
+    user,
+    { role: "assistant", content: null, tool_calls: [call] },
+    { role: "tool", tool_call_id: "call_1", content: [{ type: "text", text: "2" }] },
+  ];
+  expect(parseChatRequest({ ...hello, messages }).input.messages.slice(1)).toEqual([
+    { role: "assistant", content: "", toolCalls: [{ id: "call_1", name: "f", arguments: '{"a":1}' }] },
+    { role: "tool", content: "2", toolCallId: "call_1" },
+  ]);
+});
+
+test.each<[format: object, expected: object | undefined]>([
+  [{ type: "text" }, undefined],
+  [{ type: "json_object" }, { type: "json_object" }],
+  [{ type: "json_schema", json_schema: { name: "s" } }, { type: "json_object" }],
+  [
+    { type: "json_schema", json_schema: { name: "s", strict: true, schema: { type: "array" } } },
+    { type: "json_schema", schema: { type: "array" } },
+  ],
+])("the format %j is kept", (format, expected) => {
+  expect(parseChatRequest({ ...hello, response_format: format }).input.format).toEqual(expected);
+});
+
+test("probabilities and biases are kept", () => {
+  const { sampling } = parseChatRequest({
+    ...{ ...hello, logprobs: true, top_logprobs: 3, logit_bias: { "7": -100, "0": 2.5 } },
+  }).input;
+  expect(sampling.logprobs).toEqual({ top: 3 });
+  expect(new Map(sampling.logitBias)).toEqual(
+    new Map([
+      [7, -100],
+      [0, 2.5],
+    ]),
+  );
+});
+
+test("a body nested without end is refused before anything walks it", () => {
+  const deep = (levels: number): unknown => JSON.parse(`${'{"a":'.repeat(levels)}1${"}".repeat(levels)}`);
+  const format = (levels: number) => ({ type: "json_schema", json_schema: { name: "s", schema: deep(levels) } });
+  expect(refusalOf({ ...hello, response_format: format(100_000) })).toEqual({
+    code: "invalid_request",
+    param: undefined,
+  });
+  expect(parseChatRequest({ ...hello, response_format: format(50) }).input.format?.type).toBe("json_schema");
 });

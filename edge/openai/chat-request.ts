@@ -1,84 +1,85 @@
 import { z } from "zod";
 import { limits } from "../../core/limits.ts";
-import { Refusal } from "../../core/refusal.ts";
-import type { ChatInput, ChatMessage } from "../../core/wire/task-input.ts";
+import type { ChatInput, OutputFormat } from "../../core/wire/task-input.ts";
+import { invalidValue } from "./invalid.ts";
+import { messagesSchema, toMessages } from "./messages.ts";
+import { networkSchema, refuseNetworkWishes } from "./network.ts";
 import { parseRequest } from "./parse-request.ts";
+import { samplingFields, tokenCount, toSampling } from "./sampling.ts";
+import { choiceOf, jsonObject, toolChoiceSchema, toolsSchema, toTool, toToolFields } from "./tools.ts";
 import { refuseUnsupported } from "./unsupported.ts";
 
-const textPartSchema = z.object({
-  type: z.literal("text", { error: "only text parts are supported" }),
-  text: z.string(),
+export const jsonSchemaFormat = z.object({
+  name: z.string().regex(/^[A-Za-z0-9_-]{1,64}$/, "has 1 to 64 letters, digits, underscores and hyphens"),
+  description: z.string().nullish(),
+  schema: jsonObject.nullish(),
+  strict: z.boolean().nullish(),
 });
 
-const messageSchema = z.object({
-  role: z.enum(["system", "developer", "user", "assistant"], {
-    error: "use system, developer, user or assistant; tool messages are not supported yet",
-  }),
-  content: z.union([z.string(), z.array(textPartSchema).min(1)], { error: "must be a string or a list of text parts" }),
-  name: z.string().max(64).nullish(),
-});
-
-const stopSchema = z
-  .union([z.string(), z.array(z.string()).max(limits.stopSequences)], {
-    error: `must be a text or a list of at most ${limits.stopSequences} texts`,
-  })
+/** OpenAI bounds what a caller may keep with an answer so. */
+export const metadataSchema = z
+  .record(z.string().max(64), z.string().max(512))
+  .refine((metadata) => Object.keys(metadata).length <= 16, "must hold at most 16 pairs")
   .nullish();
-
-const tokenCount = z.int("must be a whole number").min(1, "must be at least 1").nullish();
-const penalty = z.number().min(-2, "must be at least -2").max(2, "must be at most 2").nullish();
 
 const chatRequestSchema = z.object({
   model: z.string().min(1),
-  messages: z
-    .array(messageSchema)
-    .min(1, "must hold at least one message")
-    .max(limits.messages, `must hold at most ${limits.messages} messages`),
-  temperature: z.number().min(0, "must be at least 0").max(2, "must be at most 2").nullish(),
-  top_p: z.number().min(0, "must be at least 0").max(1, "must be at most 1").nullish(),
+  messages: messagesSchema,
+  ...samplingFields,
   max_tokens: tokenCount,
   max_completion_tokens: tokenCount,
-  frequency_penalty: penalty,
-  presence_penalty: penalty,
-  seed: z.int("must be a whole number").nullish(),
-  stop: stopSchema,
-  stream: z.boolean().nullish(),
-  stream_options: z.object({ include_usage: z.boolean().nullish() }).nullish(),
+  logprobs: z.boolean().nullish(),
+  top_logprobs: z
+    .int("must be a whole number")
+    .min(0, "must be at least 0")
+    .max(limits.topLogprobs, `must be at most ${limits.topLogprobs}`)
+    .nullish(),
+  response_format: z
+    .discriminatedUnion(
+      "type",
+      [
+        z.object({ type: z.literal("text") }),
+        z.object({ type: z.literal("json_object") }),
+        z.object({ type: z.literal("json_schema"), json_schema: jsonSchemaFormat }),
+      ],
+      { error: "its type must be text, json_object or json_schema" },
+    )
+    .nullish(),
+  tools: toolsSchema,
+  tool_choice: toolChoiceSchema,
+  parallel_tool_calls: z.boolean().nullish(),
+  metadata: metadataSchema,
+  store: z.boolean().nullish(),
+  network: networkSchema,
 });
 
-/** Parameters of OpenAI's that ask for what this network does not do yet. */
+/** Parameters of OpenAI's that ask for what this network does not do. */
 const unsupported = [
-  "n",
-  "tools",
-  "tool_choice",
-  "parallel_tool_calls",
   "functions",
   "function_call",
-  "response_format",
-  "logprobs",
-  "top_logprobs",
-  "logit_bias",
   "audio",
   "modalities",
   "prediction",
   "web_search_options",
-  "network",
+  "reasoning_effort",
+  "verbosity",
+  "moderation",
 ] as const;
 
 /** Values of those that ask for nothing beyond what is done anyway. */
 const neutral = {
-  n: (value: unknown) => value === 1,
-  top_logprobs: (value: unknown) => value === 0,
-  tool_choice: (value: unknown) => value === "none" || value === "auto",
-  parallel_tool_calls: (value: unknown) => value === true,
   function_call: (value: unknown) => value === "none" || value === "auto",
-  response_format: (value: unknown) => z.object({ type: z.literal("text") }).safeParse(value).success,
   modalities: (value: unknown) => z.tuple([z.literal("text")]).safeParse(value).success,
+  reasoning_effort: (value: unknown) => value === "none",
+  verbosity: (value: unknown) => value === "medium",
 };
 
 /** A chat request, checked and defaulted. */
 export interface ChatOrder {
   model: string;
   input: ChatInput;
+  /** Answers to give, each from a task of its own. */
+  choices: number;
   isStream: boolean;
   /** A last chunk with the counts (`stream_options.include_usage`). */
   includeUsage: boolean;
@@ -91,57 +92,38 @@ export interface ChatOrder {
 export function parseChatRequest(body: unknown): ChatOrder {
   const request = parseRequest(chatRequestSchema, body);
   if (typeof body === "object" && body !== null) refuseUnsupported(body, unsupported, neutral);
-  const messages = request.messages.map(toMessage);
-  const characters = messages.reduce((sum, message) => sum + message.content.length, 0);
-  if (characters > limits.promptCharacters) {
-    throw new Refusal({
-      code: "prompt_too_large",
-      param: "messages",
-      message: `The messages have ${characters} characters and the limit is ${limits.promptCharacters}. Shorten them.`,
-    });
+  refuseNetworkWishes(request.network);
+  if (request.top_logprobs != null && request.top_logprobs > 0 && request.logprobs !== true) {
+    throw invalidValue("top_logprobs", "it is only allowed where 'logprobs' is true");
   }
+  const format = toFormat(request.response_format);
   return {
     model: request.model,
+    choices: request.n ?? 1,
     isStream: request.stream ?? false,
     includeUsage: request.stream_options?.include_usage ?? false,
     input: {
       kind: "chat",
-      messages,
-      sampling: {
-        temperature: request.temperature ?? 1,
-        // 0 means the single likeliest token, which the smallest positive share also gives.
-        topP: Math.max(request.top_p ?? 1, Number.EPSILON),
-        frequencyPenalty: request.frequency_penalty ?? 0,
-        presencePenalty: request.presence_penalty ?? 0,
-        seed: (request.seed ?? randomSeed()) >>> 0,
-        stop: stopSequences(request.stop),
+      messages: toMessages(request.messages),
+      sampling: toSampling(request, {
         maxTokens: request.max_completion_tokens ?? request.max_tokens ?? null,
-      },
+        topLogprobs: request.logprobs === true ? (request.top_logprobs ?? 0) : undefined,
+      }),
+      ...toToolFields(
+        (request.tools ?? []).map((tool) => toTool(tool.function)),
+        {
+          choice: choiceOf(request.tool_choice),
+          isParallel: request.parallel_tool_calls ?? true,
+          pathOf: (place, field) => `tools[${place}].function.${field}`,
+        },
+      ),
+      ...(format === undefined ? {} : { format }),
     },
   };
 }
 
-function toMessage({ role, content, name }: z.output<typeof messageSchema>): ChatMessage {
-  return {
-    role: role === "developer" ? "system" : role,
-    content: typeof content === "string" ? content : content.map((part) => part.text).join(""),
-    ...(name == null ? {} : { name }),
-  };
-}
-
-function stopSequences(stop: string | string[] | null | undefined): string[] {
-  const sequences = (typeof stop === "string" ? [stop] : (stop ?? [])).filter((sequence) => sequence !== "");
-  const long = sequences.findIndex((sequence) => sequence.length > limits.stopSequenceCharacters);
-  if (long >= 0) {
-    throw new Refusal({
-      code: "invalid_value",
-      param: "stop",
-      message: `Invalid value for 'stop': a sequence has at most ${limits.stopSequenceCharacters} characters.`,
-    });
-  }
-  return sequences;
-}
-
-function randomSeed(): number {
-  return crypto.getRandomValues(new Uint32Array(1))[0] ?? 0;
+function toFormat(format: z.output<typeof chatRequestSchema>["response_format"]): OutputFormat | undefined {
+  if (format == null || format.type === "text") return undefined;
+  if (format.type === "json_object" || format.json_schema.schema == null) return { type: "json_object" };
+  return { type: "json_schema", schema: format.json_schema.schema };
 }

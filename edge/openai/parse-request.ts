@@ -1,20 +1,22 @@
 import type { z } from "zod";
+import { limits } from "../../core/limits.ts";
 import { Refusal } from "../../core/refusal.ts";
 
 /**
  * A body as the schema has it, or a refusal that names the field: `missing_required_parameter`, `invalid_value`, or
- * `invalid_request` where the body is no object at all.
+ * `invalid_request` where the body is no object at all, or is nested deeper than {@link limits.jsonDepth}.
  */
 export function parseRequest<Schema extends z.ZodType>(schema: Schema, body: unknown): z.output<Schema> {
   if (typeof body !== "object" || body === null || Array.isArray(body)) {
     throw new Refusal({ code: "invalid_request", message: "The body must be one JSON object." });
   }
-  const parsed = schema.safeParse(body, { reportInput: true });
+  refuseTooDeep(body);
+  const parsed = schema.safeParse(body);
   if (parsed.success) return parsed.data;
   const issue = deepest(parsed.error.issues);
   const param = paramOf(issue.path);
   // Also a union or a list of values that was not given is missing, though the schema calls it by another code.
-  if (issue.input === undefined) {
+  if (valueAt(body, issue.path) === undefined) {
     const hint = issue.code === "invalid_type" ? `It must be ${issue.expected}.` : `About it: ${issue.message}.`;
     throw new Refusal({
       code: "missing_required_parameter",
@@ -23,6 +25,29 @@ export function parseRequest<Schema extends z.ZodType>(schema: Schema, body: unk
     });
   }
   throw new Refusal({ code: "invalid_value", param, message: `Invalid value for '${param}': ${issue.message}.` });
+}
+
+/** Schemas are walked by calls within calls, which a body nested without end would exhaust. */
+function refuseTooDeep(body: object): void {
+  let level: object[] = [body];
+  for (let depth = 1; level.length > 0; depth += 1) {
+    if (depth > limits.jsonDepth) {
+      throw new Refusal({
+        code: "invalid_request",
+        message: `The body is nested more than ${limits.jsonDepth} levels deep. Send it flatter.`,
+      });
+    }
+    level = level.flatMap((each) => Object.values(each).filter((value) => typeof value === "object" && value !== null));
+  }
+}
+
+function valueAt(body: unknown, path: readonly PropertyKey[]): unknown {
+  let value = body;
+  for (const step of path) {
+    if (typeof value !== "object" || value === null) return undefined;
+    value = Reflect.get(value, step);
+  }
+  return value;
 }
 
 type Issue = z.core.$ZodIssue;
