@@ -59,8 +59,9 @@ test.each<[guarantee: string, body: object, code: string, param: string]>([
   ["an empty text is refused", { model, input: "" }, "invalid_value", "input"],
   ["an empty list is refused", { model, input: [] }, "invalid_value", "input"],
   ["an empty text in a list is refused with its place", { model, input: ["a", ""] }, "invalid_value", "input[1]"],
-  ["token ids are refused", { model, input: [1, 2] }, "invalid_value", "input[0]"],
-  ["lists of token ids are refused", { model, input: [[1, 2]] }, "invalid_value", "input[0]"],
+  ["a negative token id is refused", { model, input: [1, -2] }, "invalid_value", "input[1]"],
+  ["a list without token ids is refused", { model, input: [[1, 2], []] }, "invalid_value", "input[1]"],
+  ["texts and token ids do not mix", { model, input: ["a", [1]] }, "invalid_value", "input[0]"],
   ["an object is refused", { model, input: { text: "a" } }, "invalid_value", "input"],
   ["an unknown encoding is refused", { model, input: "a", encoding_format: "hex" }, "invalid_value", "encoding_format"],
   ["dimensions of zero are refused", { model, input: "a", dimensions: 0 }, "invalid_value", "dimensions"],
@@ -78,4 +79,9 @@ test("texts that are too long together are refused, those at the limit are not",
   const half = "a".repeat(limits.promptCharacters / 2);
   expect(parseEmbeddingRequest({ model, input: [half, half] }).input.texts).toHaveLength(2);
   expect(refusalOf({ model, input: [half, half, "a"] })).toEqual({ code: "prompt_too_large", param: "input" });
+});
+
+test("a list of token ids is one text, and lists of them are several", () => {
+  expect(parseEmbeddingRequest({ model, input: [5, 0] }).input.texts).toEqual([[5, 0]]);
+  expect(parseEmbeddingRequest({ model, input: [[5, 0], [7]] }).input.texts).toEqual([[5, 0], [7]]);
 });

@@ -76,7 +76,6 @@ export class LlamaEmbeddingEngine implements Engine {
     await this.#model.dispose();
   }
 
-  /** The text's tokens; text that has none (only spaces) becomes the empty text's frame, as BERT reads it. */
   /** Ids that the caller made are taken as they are, where the model has them. */
   #ownTokens(ids: readonly number[]): Token[] {
     return ids.map((id) => {
@@ -87,6 +86,7 @@ export class LlamaEmbeddingEngine implements Engine {
     });
   }
 
+  /** The text's tokens; text that has none (only spaces) becomes the empty text's frame, as BERT reads it. */
   #tokenize(text: string): Token[] {
     const tokens = this.#model.tokenize(text);
     if (tokens.length > 0) return tokens;
