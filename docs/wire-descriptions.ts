@@ -97,6 +97,7 @@ export const fieldDescriptions: Record<string, string> = {
   "commit.attemptId": "The attempt.",
   "commit.finishReason":
     "`stop`: the model ended it, or a stop sequence did, or all texts are embedded. `length`: `maxTokens` or the context's end did. `cancelled`: only after a `cancel`.",
+  "commit.stopSequence": "The one of the task's `stop` that ended the answer; absent where the model ended it itself.",
   "commit.promptTokens": "As in the `ack`.",
   "commit.completionTokens": "The number of token ids in the attempt's deltas. 0 for an embedding.",
 

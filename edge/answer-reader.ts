@@ -21,6 +21,8 @@ export type AnswerPiece =
 export interface AnswerEnd {
   type: "end";
   finishReason: FinishReason;
+  /** The stop sequence that ended the answer, where that is known. */
+  stopSequence?: string;
   promptTokens: number;
   completionTokens: number;
 }

@@ -39,7 +39,13 @@ const cortensorNode = (...args: string[]) =>
 
 describe("the package", () => {
   test("holds the command, its bundle, its words, and nothing else", () => {
-    expect(files).toEqual(["README.md", "bin/cortensor-node.js", "dist/cli.js", "package.json"]);
+    expect(files).toEqual([
+      "README.md",
+      "bin/cortensor-node.js",
+      "dist/cli.js",
+      "dist/grammar-thread.js",
+      "package.json",
+    ]);
   });
 
   test("is small: no model, no map, no test came along", () => {

@@ -1,6 +1,6 @@
 import type { AttemptId, ModelHash } from "../core/ids.ts";
 import type { ModelName } from "../core/model/model-card.ts";
-import type { FailReason, HeldAttempt, NodeFrame } from "../core/wire/node-frame.ts";
+import type { CommitFrame, FailReason, HeldAttempt, NodeFrame } from "../core/wire/node-frame.ts";
 import type { RouterFrame, TaskFrame } from "../core/wire/router-frame.ts";
 import { DeltaBatcher } from "./connection/delta-batcher.ts";
 import { HeldAttempts, type HeldStep } from "./connection/held-attempts.ts";
@@ -263,7 +263,7 @@ export class TaskRunner {
           this.#batcher.addText(attemptId, piece);
         },
       });
-      return this.#commit(task, outcome.finishReason);
+      return this.#commit(task, outcome.finishReason, outcome.stopSequence);
     }
     const prepared = await engine.prepareEmbedding(input);
     if (prepared.kind === "context_overflow") return this.#overflow(task, prepared);
@@ -288,11 +288,11 @@ export class TaskRunner {
     this.#batcher.addAck(task.frame.attemptId, promptTokens);
   }
 
-  #commit(task: FinishedTask, finishReason: "stop" | "length" | "cancelled"): void {
+  #commit(task: FinishedTask, finishReason: CommitFrame["finishReason"], stopSequence?: string): void {
     const { attemptId } = task.frame;
     task.outcome = finishReason;
     this.#batcher.end(attemptId);
-    this.#sendAll(this.#held.commit({ attemptId, finishReason }, Date.now()));
+    this.#sendAll(this.#held.commit({ attemptId, finishReason, stopSequence }, Date.now()));
   }
 
   /** What came before goes first: nothing of an attempt follows its end. */

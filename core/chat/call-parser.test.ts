@@ -49,6 +49,8 @@ const cases: readonly (readonly [guarantee: string, answer: string, parts: Answe
     '<tool_call>\n{"name": "f',
     [text('<tool_call>\n{"name": "f')],
   ],
+  ["the beginning of a further call that was cut off is dropped", `${call("f", "{}")}\n<tool_c`, called(0, "f", "{}")],
+  ["a further call that was cut off before its name is", `${call("f", "{}")}\n<tool_call>\n{"na`, called(0, "f", "{}")],
   ["a mark alone is text", "a <tool_call> b", [text("a <tool_call> b")]],
   [
     "a mark with a call behind it is text before the call",

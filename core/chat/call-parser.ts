@@ -38,11 +38,12 @@ export class CallParser {
     return parts;
   }
 
-  /** What was held back, at the end of the answer. */
+  /** What was held back, at the end of the answer. After a call the beginning of another that was cut off is dropped. */
   flush(): AnswerPart[] {
     const rest = this.#held;
     this.#held = "";
-    if (this.#state === "closing") return [];
+    if (this.#state === "closing" || (this.hasCalls && opening.startsWith(rest))) return [];
+    if (this.#state === "call" && this.hasCalls) return [];
     const parts: AnswerPart[] = [];
     this.#say(rest, parts);
     if (!this.hasCalls && this.#space !== "") parts.push({ type: "text", text: this.#space });

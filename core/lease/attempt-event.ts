@@ -11,6 +11,8 @@ export const attemptEventSchema = z.discriminatedUnion("type", [
   z.strictObject({
     type: z.literal("committed"),
     finishReason: z.enum(["stop", "length"]),
+    /** Unknown after a reset of the node's object, which keeps the reason alone. */
+    stopSequence: z.string().optional(),
     promptTokens: z.int().nonnegative(),
     /** Of this attempt alone. */
     completionTokens: z.int().nonnegative(),

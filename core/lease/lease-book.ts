@@ -155,7 +155,7 @@ export class LeaseBook {
 
   /** The node's word that the answer is whole. Its counts must be those of what it sent. */
   commit(frame: CommitFrame, nowMs: number): LeaseEffect[] {
-    const { attemptId, finishReason, promptTokens, completionTokens } = frame;
+    const { attemptId, finishReason, stopSequence, promptTokens, completionTokens } = frame;
     const lease = this.#leases.get(attemptId);
     if (lease === undefined) return [];
     lease.heardAtMs = nowMs;
@@ -172,7 +172,8 @@ export class LeaseBook {
     if (problem !== undefined) return this.#mayBeOld(lease) ? [] : this.#ends.broke(lease, problem, nowMs);
     if (ending !== null) return this.#ends.close(lease, cancel, nowMs);
     if (finishReason === "cancelled") return this.#givenUp(lease, completionTokens, nowMs);
-    const end: AttemptEnd = { type: "committed", finishReason, promptTokens, completionTokens };
+    const stop = stopSequence === undefined ? {} : { stopSequence };
+    const end: AttemptEnd = { type: "committed", finishReason, ...stop, promptTokens, completionTokens };
     if (lease.isReplay) return this.#ends.bury(lease, end, nowMs);
     const next = stepAttempt(lease.attempt, { type: "commit", completionTokens }, nowMs);
     if (next === undefined) return this.#ends.broke(lease, `commit in state ${lease.attempt.state}`, nowMs);

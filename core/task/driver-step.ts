@@ -53,7 +53,14 @@ export type Delivery =
   /** The vectors that came so far count no more: another node begins anew. */
   | { type: "restart" }
   /** The answer is whole. Counts are of all of it, whichever nodes made it. */
-  | { type: "end"; finishReason: "stop" | "length"; promptTokens: number; completionTokens: number };
+  | {
+      type: "end";
+      finishReason: "stop" | "length";
+      /** The stop sequence that ended it, where that is known. */
+      stopSequence?: string;
+      promptTokens: number;
+      completionTokens: number;
+    };
 
 /**
  * What the driver's owner must now do, in order. Of `claim`, `run`, `attach` and `wait` at most one is under way at a

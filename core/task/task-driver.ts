@@ -300,7 +300,7 @@ export class TaskDriver {
   #ended(work: Work, event: Exclude<AttemptEvent, { type: "delta" }>, nowMs: number): DriverEffect[] {
     const { attemptId } = work;
     if (event.type === "failed") return this.#failed(attemptId, event.how, event.reason, nowMs);
-    const { promptTokens, completionTokens, finishReason } = event;
+    const { promptTokens, completionTokens, finishReason, stopSequence } = event;
     // An end that counts more than came was told past a piece.
     const isWhole = completionTokens === this.#answer.attemptTokens && this.#answer.vectors.size === this.#inputs;
     if (!isWhole) return this.#comeBack(work, nowMs);
@@ -308,7 +308,7 @@ export class TaskDriver {
     this.#answer.end();
     this.#phase = { name: "over" };
     const tokens = { promptTokens, completionTokens: this.#answer.tokenIds.length };
-    return [{ type: "end", finishReason, ...tokens }];
+    return [{ type: "end", finishReason, ...(stopSequence === undefined ? {} : { stopSequence }), ...tokens }];
   }
 
   /** The telling broke: its node's object may know the attempt still, and is asked a few times. */

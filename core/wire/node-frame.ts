@@ -119,6 +119,8 @@ export const commitFrameSchema = z.strictObject({
   type: z.literal("commit"),
   attemptId: attemptIdSchema,
   finishReason: z.enum(["stop", "length", "cancelled"]),
+  /** The stop sequence that ended the answer, where one did. */
+  stopSequence: z.string().max(limits.stopSequenceCharacters).optional(),
   promptTokens: z.int().nonnegative(),
   /** Equals the number of token ids in the attempt's deltas. */
   completionTokens: z.int().nonnegative(),

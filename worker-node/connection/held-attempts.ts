@@ -120,7 +120,11 @@ export class HeldAttempts {
 
   /** Records that an answer is whole, or stopped. Its counts are those of its ack and its pieces. */
   commit(
-    { attemptId, finishReason }: { attemptId: AttemptId; finishReason: CommitFrame["finishReason"] },
+    {
+      attemptId,
+      finishReason,
+      stopSequence,
+    }: { attemptId: AttemptId; finishReason: CommitFrame["finishReason"]; stopSequence?: string | undefined },
     nowMs: number,
   ): NodeFrame[] {
     const held = this.#running.get(attemptId);
@@ -128,7 +132,8 @@ export class HeldAttempts {
     if (held.ack === undefined) throw new Error(`${attemptId} is committed before it was acked`);
     const { promptTokens } = held.ack;
     const { completionTokens } = held;
-    return this.#end(held, { type: "commit", attemptId, finishReason, promptTokens, completionTokens }, nowMs);
+    const stop = stopSequence === undefined ? {} : { stopSequence };
+    return this.#end(held, { type: "commit", attemptId, finishReason, ...stop, promptTokens, completionTokens }, nowMs);
   }
 
   /** Records that an attempt came to nothing. */

@@ -58,6 +58,11 @@ export class AnswerProgress<Token extends number> {
     return this.#ended;
   }
 
+  /** The stop string that ended it, where one did. */
+  get stopSequence(): string | undefined {
+    return this.#text.matched;
+  }
+
   /** Takes the next token. The last one by length also lets out what was held back, so that its text is the ids' too. */
   push(tokenId: Token): ChatPiece {
     this.#tokenIds.push(tokenId);

@@ -20,6 +20,11 @@ export class AnswerText {
     return this.#matcher.push(this.#decoder.push(tokenId));
   }
 
+  /** The stop string that ended the answer. */
+  get matched(): string | undefined {
+    return this.#matcher.matched;
+  }
+
   /** What was held back, at the end of an answer that no stop string ended. */
   flush(): string {
     return this.#matcher.push(this.#decoder.flush()).text + this.#matcher.flush();

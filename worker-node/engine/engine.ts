@@ -11,6 +11,8 @@ export interface ChatPiece {
 
 export type ChatOutcome = {
   finishReason: "stop" | "length" | "cancelled";
+  /** The one of the task's stop strings that ended it. */
+  stopSequence?: string;
   /** Of the prompt alone, without what was continued. */
   promptTokens: number;
   /** Tokens that this run generated, the end-of-turn token left out: the number of ids in all pieces. */

@@ -131,7 +131,9 @@ export class LlamaChatEngine implements Engine {
     const rest = progress.flush();
     if (rest !== "") onPiece({ tokenIds: [], text: rest });
     const completionTokens = progress.tokenIds.length - continued.length;
-    return { finishReason, promptTokens: prompt.length, completionTokens };
+    const { stopSequence } = progress;
+    const counts = { promptTokens: prompt.length, completionTokens };
+    return { finishReason, ...(stopSequence === undefined ? {} : { stopSequence }), ...counts };
   }
 
   /** The same token by token: with a grammar, a bias, or probabilities to tell. */

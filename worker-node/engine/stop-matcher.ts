@@ -14,20 +14,25 @@ export interface StopMatch {
 export class StopMatcher {
   readonly #stops: readonly string[];
   #held = "";
-  #stopped = false;
+  #matched: string | undefined;
 
   constructor(stops: readonly string[]) {
     this.#stops = stops.filter((stop) => stop.length > 0);
   }
 
+  /** The stop string that ended the answer. */
+  get matched(): string | undefined {
+    return this.#matched;
+  }
+
   push(text: string): StopMatch {
-    if (this.#stopped) return { text: "", stopped: true };
+    if (this.#matched !== undefined) return { text: "", stopped: true };
     const seen = this.#held + text;
-    const cut = firstStop(seen, this.#stops);
-    if (cut !== undefined) {
-      this.#stopped = true;
+    const found = firstStop(seen, this.#stops);
+    if (found !== undefined) {
+      this.#matched = found.stop;
       this.#held = "";
-      return { text: seen.slice(0, cut), stopped: true };
+      return { text: seen.slice(0, found.start), stopped: true };
     }
     const keep = heldLength(seen, this.#stops);
     this.#held = seen.slice(seen.length - keep);
@@ -42,16 +47,16 @@ export class StopMatcher {
   }
 }
 
-/** Where the stop string begins that is complete first, or `undefined` where there is none. */
-function firstStop(text: string, stops: readonly string[]): number | undefined {
-  let best: { start: number; end: number } | undefined;
+/** The stop string that is complete first and where it begins, or `undefined` where there is none. */
+function firstStop(text: string, stops: readonly string[]): { stop: string; start: number } | undefined {
+  let best: { stop: string; start: number; end: number } | undefined;
   for (const stop of stops) {
     const start = text.indexOf(stop);
     if (start < 0) continue;
     const end = start + stop.length;
-    if (best === undefined || end < best.end || (end === best.end && start < best.start)) best = { start, end };
+    if (best === undefined || end < best.end || (end === best.end && start < best.start)) best = { stop, start, end };
   }
-  return best?.start;
+  return best;
 }
 
 /** Length of the longest end of `text` that is the beginning of a stop string. */
