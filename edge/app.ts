@@ -3,6 +3,7 @@ import { cors } from "hono/cors";
 import { randomText } from "../core/ids.ts";
 import { Refusal } from "../core/refusal.ts";
 import { connectPath } from "../core/wire/protocol.ts";
+import { messageErrorResponse } from "./anthropic/message-errors.ts";
 import type { AppEnv } from "./app-env.ts";
 import { homePage } from "./dashboard/home-page.ts";
 import { drainBody } from "./drain-body.ts";
@@ -20,6 +21,8 @@ const methodsOf: Readonly<Record<string, readonly string[]>> = {
   "/v1/chat/completions": ["POST"],
   "/v1/completions": ["POST"],
   "/v1/embeddings": ["POST"],
+  "/v1/messages": ["POST"],
+  "/v1/messages/count_tokens": ["POST"],
   "/v1/models": ["GET"],
   "/v1/admin/keys": ["GET", "POST"],
   "/v1/admin/invites": ["GET", "POST"],
@@ -79,14 +82,17 @@ export function createApp(): Hono<AppEnv> {
   app.notFound((context) => {
     const { method, path } = context.req;
     const allowed = methodsOf[path];
-    const response = errorResponse(
+    const refusal =
       allowed === undefined
         ? new Refusal({ code: "not_found", message: `There is nothing at ${method} ${path.slice(0, 200)}.` })
         : new Refusal({
             code: "method_not_allowed",
             message: `${path} takes ${allowed.join(" and ")}, not ${method}.`,
-          }),
-    );
+          });
+    const requestId = context.get("requestId");
+    const response = path.startsWith("/v1/messages")
+      ? messageErrorResponse(refusal, { requestId, headers: {} })
+      : errorResponse(refusal);
     if (allowed !== undefined) response.headers.set("allow", allowed.join(", "));
     return response;
   });

@@ -29,11 +29,11 @@ const validUntil = new Map<string, { principal: Principal; untilMs: number }>();
  * `revoked_api_key`; a key that never was and one of another deployment look alike.
  */
 export async function authenticate(request: Request, env: Env): Promise<Principal> {
-  const header = request.headers.get("authorization") ?? "";
+  const header = credentialsOf(request);
   const cached = validUntil.get(header);
   if (cached !== undefined && cached.untilMs > Date.now()) return cached.principal;
   validUntil.delete(header);
-  const secret = parseSecret(bearerToken(request));
+  const secret = parseSecret(bearerToken(header));
   if (secret?.kind !== "sk") throw invalidKey();
   const secretSha256 = await hashSecret(secret.text);
   const check = await askAgain<KeyCheck>(() =>
@@ -57,7 +57,9 @@ export async function isAdmin(request: Request, env: Env): Promise<boolean> {
   // Hashes of equal length are compared in constant time, so that timing tells nothing of the key.
   const encoder = new TextEncoder();
   const [given, held] = await Promise.all(
-    [bearerToken(request), env.ADMIN_KEY].map((text) => crypto.subtle.digest("SHA-256", encoder.encode(text))),
+    [bearerToken(credentialsOf(request)), env.ADMIN_KEY].map((text) =>
+      crypto.subtle.digest("SHA-256", encoder.encode(text)),
+    ),
   );
   return given !== undefined && held !== undefined && crypto.subtle.timingSafeEqual(given, held);
 }
@@ -71,15 +73,26 @@ export async function authenticateAdmin(request: Request, env: Env): Promise<voi
   });
 }
 
-function bearerToken(request: Request): string {
-  const header = request.headers.get("authorization");
-  if (header === null || header.trim() === "") {
+/** The `Authorization` header, or what it would be where the key came as Anthropic's clients send it; never both. */
+function credentialsOf(request: Request): string {
+  const header = request.headers.get("authorization")?.trim() ?? "";
+  const apiKey = request.headers.get("x-api-key")?.trim() ?? "";
+  if (apiKey === "") return header;
+  if (header === "" || header === `Bearer ${apiKey}`) return `Bearer ${apiKey}`;
+  throw new Refusal({
+    code: "invalid_api_key",
+    message: "You gave two keys, in Authorization and in X-Api-Key. Send one of them.",
+  });
+}
+
+function bearerToken(header: string): string {
+  if (header === "") {
     throw new Refusal({
       code: "missing_api_key",
       message: "You did not give an API key. Send it as a header: Authorization: Bearer sk-…",
     });
   }
-  return /^Bearer +(\S+)$/i.exec(header.trim())?.[1] ?? "";
+  return /^Bearer +(\S+)$/i.exec(header)?.[1] ?? "";
 }
 
 function invalidKey(): Refusal {

@@ -56,12 +56,25 @@ export function errorBody(refusal: Refusal): ErrorBody {
   return { error: { message: refusal.message, type, param: refusal.param ?? null, code: refusal.code } };
 }
 
-/** A refusal as a response with these further headers; a 503 always says when to come back. */
+/** A refusal as a response with these further headers. */
 export function errorResponse(refusal: Refusal, extraHeaders: Readonly<Record<string, string>> = {}): Response {
-  const [status] = statusOf[refusal.code];
+  return Response.json(errorBody(refusal), {
+    status: statusOfRefusal(refusal),
+    headers: headersOf(refusal, extraHeaders),
+  });
+}
+
+export function statusOfRefusal({ code }: Refusal): number {
+  return statusOf[code][0];
+}
+
+/** A refusal's headers besides these; a 503 always says when to come back. */
+export function headersOf(refusal: Refusal, extraHeaders: Readonly<Record<string, string>>): Headers {
   const headers = new Headers(extraHeaders);
-  if (status === 503) headers.set("retry-after", String(refusal.retryAfterSeconds ?? retryAfterSeconds));
-  return Response.json(errorBody(refusal), { status, headers });
+  if (statusOfRefusal(refusal) === 503) {
+    headers.set("retry-after", String(refusal.retryAfterSeconds ?? retryAfterSeconds));
+  }
+  return headers;
 }
 
 /** Any thrown thing as a refusal. What is not one is a bug: it is logged whole, and the caller learns only that it is ours. */

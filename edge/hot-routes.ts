@@ -1,17 +1,33 @@
 import { randomText } from "../core/ids.ts";
+import type { Refusal } from "../core/refusal.ts";
+import type { ServeContext } from "./admit.ts";
+import { messageErrorResponse } from "./anthropic/message-errors.ts";
+import { serveCountTokens, serveMessages } from "./anthropic/serve-messages.ts";
 import { exposedHeaders } from "./app.ts";
 import { drainBody } from "./drain-body.ts";
 import { type Env, requireSettings } from "./env.ts";
 import { errorResponse, toRefusal } from "./errors.ts";
-import { type ServeContext, serveChat, serveCompletions, serveEmbeddings } from "./serve.ts";
+import { serveChat, serveCompletions, serveEmbeddings } from "./serve.ts";
 
-type Serve = (request: Request, context: ServeContext) => Promise<Response>;
+interface Route {
+  serve: (request: Request, context: ServeContext) => Promise<Response>;
+  /** A refusal in the words of the route's API. */
+  refuse: (refusal: Refusal, context: Pick<ServeContext, "requestId" | "headers">) => Response;
+}
+
+const openAI = (serve: Route["serve"]): Route => ({
+  serve,
+  refuse: (refusal, { headers }) => errorResponse(refusal, headers),
+});
+const anthropic = (serve: Route["serve"]): Route => ({ serve, refuse: messageErrorResponse });
 
 /** Routes on which a router spends its life. */
-const hotRoutes: Readonly<Record<string, Serve>> = {
-  "/v1/chat/completions": serveChat,
-  "/v1/completions": serveCompletions,
-  "/v1/embeddings": serveEmbeddings,
+const hotRoutes: Readonly<Record<string, Route>> = {
+  "/v1/chat/completions": openAI(serveChat),
+  "/v1/completions": openAI(serveCompletions),
+  "/v1/embeddings": openAI(serveEmbeddings),
+  "/v1/messages": anthropic(serveMessages),
+  "/v1/messages/count_tokens": anthropic(serveCountTokens),
 };
 
 /**
@@ -20,11 +36,16 @@ const hotRoutes: Readonly<Record<string, Serve>> = {
  */
 export function serveHot(request: Request, env: Env, context: ExecutionContext): Promise<Response> | undefined {
   if (request.method !== "POST") return undefined;
-  const serve = hotRoutes[pathOf(request.url)];
-  return serve === undefined ? undefined : answer(serve, request, env, context);
+  const route = hotRoutes[pathOf(request.url)];
+  return route === undefined ? undefined : answer(route, request, env, context);
 }
 
-async function answer(serve: Serve, request: Request, env: Env, context: ExecutionContext): Promise<Response> {
+async function answer(
+  { serve, refuse }: Route,
+  request: Request,
+  env: Env,
+  context: ExecutionContext,
+): Promise<Response> {
   const requestId = `req_${randomText(20)}`;
   const headers = {
     "access-control-allow-origin": "*",
@@ -36,7 +57,7 @@ async function answer(serve: Serve, request: Request, env: Env, context: Executi
     const waitUntil = (promise: Promise<unknown>) => context.waitUntil(promise);
     return await serve(request, { env, requestId, headers, waitUntil });
   } catch (error) {
-    const response = errorResponse(toRefusal(error, requestId), headers);
+    const response = refuse(toRefusal(error, requestId), { requestId, headers });
     await drainBody(request);
     return response;
   }

@@ -1,11 +1,8 @@
-import type { ModelKind } from "../core/model/model-card.ts";
 import { conversationKey } from "../core/node-pool/conversation-key.ts";
 import { Refusal } from "../core/refusal.ts";
-import type { TaskInput } from "../core/wire/task-input.ts";
+import { admit, findModelOf, type ServeContext } from "./admit.ts";
 import { AnswerReader } from "./answer-reader.ts";
-import { authenticate, type Principal } from "./authenticate.ts";
-import type { Env } from "./env.ts";
-import { findModel } from "./model-directory.ts";
+import { authenticate } from "./authenticate.ts";
 import type { ServedModel } from "./objects/status-object.ts";
 import { streamedChatAnswer, wholeChatAnswer } from "./openai/chat-answer.ts";
 import { parseChatRequest } from "./openai/chat-request.ts";
@@ -16,17 +13,6 @@ import { parseEmbeddingRequest } from "./openai/embedding-request.ts";
 import { joinChoices } from "./openai/join-choices.ts";
 import { ofChoice } from "./openai/sampling.ts";
 import { readJson } from "./read-body.ts";
-import { taskObjects } from "./task-objects.ts";
-import { TaskRun } from "./task-run.ts";
-
-/** What a request brings besides itself. */
-export interface ServeContext {
-  env: Env;
-  requestId: string;
-  /** What every answer carries; given when its `Response` is made, since setting headers afterwards costs more. */
-  headers: Readonly<Record<string, string>>;
-  waitUntil: (promise: Promise<unknown>) => void;
-}
 
 /** One chat request's life, from key to last token. */
 export async function serveChat(request: Request, context: ServeContext): Promise<Response> {
@@ -68,33 +54,6 @@ export async function serveEmbeddings(request: Request, context: ServeContext): 
   const run = admit({ request, context, principal, model, input: order.input, affinity: null, isWhole: true });
   await run.begin();
   return embeddingAnswer(run, { model, order, headers: context.headers });
-}
-
-function admit(parts: {
-  request: Request;
-  context: ServeContext;
-  principal: Principal;
-  model: ServedModel;
-  input: TaskInput;
-  affinity: string | null;
-  isWhole: boolean;
-}): TaskRun {
-  const { request, context, ...task } = parts;
-  const objects = taskObjects(context.env, task);
-  return new TaskRun({ objects, ...task, signal: request.signal, waitUntil: context.waitUntil });
-}
-
-async function findModelOf(kind: ModelKind, id: string, env: Env): Promise<ServedModel> {
-  const model = await findModel(env, id);
-  if (model.card.kind === kind) return model;
-  throw new Refusal({
-    code: "invalid_value",
-    param: "model",
-    message:
-      kind === "chat"
-        ? `${model.id} makes embeddings and does not chat. Use it with POST /v1/embeddings, or choose a chat model.`
-        : `${model.id} chats and makes no embeddings. Use it with POST /v1/chat/completions, or choose an embedding model.`,
-  });
 }
 
 function refuseOtherDimensions(dimensions: number | undefined, model: ServedModel): void {

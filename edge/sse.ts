@@ -11,6 +11,11 @@ export function sseEvent(json: string): string {
   return `data: ${json}\n\n`;
 }
 
+/** One event with a name, which is also its data's `type`. */
+export function sseNamedEvent(name: string, data: object): string {
+  return `event: ${name}\ndata: ${JSON.stringify(data)}\n\n`;
+}
+
 type ExtraHeaders = Readonly<Record<string, string>>;
 
 /**

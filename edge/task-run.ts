@@ -27,7 +27,10 @@ type Awaited = Extract<DriverEffect, { type: "claim" | "run" | "attach" | "wait"
 const recordTries = 5;
 
 /** A task's answer, for who hands it to the caller. */
-export type Answering = Pick<TaskRun, "taskId" | "createdAtMs" | "nodeIds" | "begin" | "ready" | "next" | "cancel">;
+export type Answering = Pick<
+  TaskRun,
+  "taskId" | "createdAtMs" | "nodeIds" | "promptTokens" | "begin" | "ready" | "next" | "cancel"
+>;
 
 /**
  * One task from admission to end. What to do is {@link TaskDriver}'s to say; this does it with the real objects, and
@@ -92,6 +95,11 @@ export class TaskRun {
   /** Nodes whose pieces are in the answer, in order. */
   get nodeIds(): readonly NodeId[] {
     return this.#driver.nodeIds;
+  }
+
+  /** Tokens of the prompt, as the node counts them that took the task; 0 before. */
+  get promptTokens(): number {
+    return this.#driver.task.attempts.at(-1)?.promptTokens ?? 0;
   }
 
   /** Resolves once a node has the task and its prompt fits. Throws the refusal to tell the caller otherwise. */
