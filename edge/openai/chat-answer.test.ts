@@ -41,6 +41,7 @@ function answering(...rounds: (Delivery[] | Refusal)[]) {
     cancel,
     ready: take,
     begin: async () => {},
+    promptTokens: 5,
   };
   return { ...run, next: async () => take() };
 }
