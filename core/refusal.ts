@@ -10,6 +10,7 @@ export const refusalCodes = [
   "not_found",
   "method_not_allowed",
   "model_not_found",
+  "response_not_found",
   "invalid_utf8",
   "invalid_json",
   "invalid_request",

@@ -16,11 +16,13 @@ import { connectNode } from "./routes/connect.ts";
 import { getHealth } from "./routes/health.ts";
 import { getModel, getModels } from "./routes/models.ts";
 import { getNode } from "./routes/nodes.ts";
+import { cancelResponse, deleteResponse, getInputItems, getResponse } from "./routes/responses.ts";
 
 const methodsOf: Readonly<Record<string, readonly string[]>> = {
   "/v1/chat/completions": ["POST"],
   "/v1/completions": ["POST"],
   "/v1/embeddings": ["POST"],
+  "/v1/responses": ["POST"],
   "/v1/messages": ["POST"],
   "/v1/messages/count_tokens": ["POST"],
   "/v1/models": ["GET"],
@@ -30,6 +32,16 @@ const methodsOf: Readonly<Record<string, readonly string[]>> = {
   "/healthz": ["GET"],
   "/": ["GET"],
 };
+
+/** The same for paths with an id in them. */
+const methodsOfPattern: readonly (readonly [pattern: RegExp, methods: readonly string[]])[] = [
+  [/^\/v1\/models\/.+$/, ["GET"]],
+  [/^\/v1\/nodes\/[^/]+$/, ["GET"]],
+  [/^\/v1\/responses\/[^/]+$/, ["GET", "DELETE"]],
+  [/^\/v1\/responses\/[^/]+\/cancel$/, ["POST"]],
+  [/^\/v1\/responses\/[^/]+\/input_items$/, ["GET"]],
+  [/^\/v1\/admin\/(keys|invites)\/[^/]+$/, ["DELETE"]],
+];
 
 /** Response headers that a browser's script may read. */
 export const exposedHeaders = ["x-request-id", "retry-after"];
@@ -62,6 +74,11 @@ export function createApp(): Hono<AppEnv> {
   app.get("/v1/models", getModels);
   app.get("/v1/models/:id{.+}", getModel);
 
+  app.get("/v1/responses/:id", getResponse);
+  app.delete("/v1/responses/:id", deleteResponse);
+  app.post("/v1/responses/:id/cancel", cancelResponse);
+  app.get("/v1/responses/:id/input_items", getInputItems);
+
   app.get(connectPath, connectNode);
   app.get("/v1/nodes/:id", getNode);
 
@@ -81,7 +98,7 @@ export function createApp(): Hono<AppEnv> {
 
   app.notFound((context) => {
     const { method, path } = context.req;
-    const allowed = methodsOf[path];
+    const allowed = methodsOf[path] ?? methodsOfPattern.find(([pattern]) => pattern.test(path))?.[1];
     const refusal =
       allowed === undefined
         ? new Refusal({ code: "not_found", message: `There is nothing at ${method} ${path.slice(0, 200)}.` })

@@ -2,6 +2,7 @@ import { z } from "zod";
 import type { AccountObject } from "./objects/account-object.ts";
 import type { NodeObject } from "./objects/node-object.ts";
 import type { PoolObject } from "./objects/pool-object.ts";
+import type { ResponseObject } from "./objects/response-object.ts";
 import type { StatusObject } from "./objects/status-object.ts";
 
 /** What `wrangler.toml` and the deployment's secrets give the Worker and its objects. */
@@ -10,6 +11,7 @@ export interface Env {
   POOL: DurableObjectNamespace<PoolObject>;
   ACCOUNT: DurableObjectNamespace<AccountObject>;
   STATUS: DurableObjectNamespace<StatusObject>;
+  RESPONSE: DurableObjectNamespace<ResponseObject>;
   /** Secret: the bootstrap admin key, any text of at least 16 characters. */
   ADMIN_KEY: string;
   /** Secret: `postgres://…` of the Neon database. */

@@ -7,6 +7,7 @@ import { exposedHeaders } from "./app.ts";
 import { drainBody } from "./drain-body.ts";
 import { type Env, requireSettings } from "./env.ts";
 import { errorResponse, toRefusal } from "./errors.ts";
+import { serveResponses } from "./responses/serve-responses.ts";
 import { serveChat, serveCompletions, serveEmbeddings } from "./serve.ts";
 
 interface Route {
@@ -26,6 +27,7 @@ const hotRoutes: Readonly<Record<string, Route>> = {
   "/v1/chat/completions": openAI(serveChat),
   "/v1/completions": openAI(serveCompletions),
   "/v1/embeddings": openAI(serveEmbeddings),
+  "/v1/responses": openAI(serveResponses),
   "/v1/messages": anthropic(serveMessages),
   "/v1/messages/count_tokens": anthropic(serveCountTokens),
 };

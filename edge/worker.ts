@@ -5,6 +5,7 @@ import { serveHot } from "./hot-routes.ts";
 export { AccountObject } from "./objects/account-object.ts";
 export { NodeObject } from "./objects/node-object.ts";
 export { PoolObject } from "./objects/pool-object.ts";
+export { ResponseObject } from "./objects/response-object.ts";
 export { StatusObject } from "./objects/status-object.ts";
 
 const app = createApp();

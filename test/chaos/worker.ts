@@ -3,6 +3,7 @@ import product, {
   AccountObject as ProductAccountObject,
   NodeObject as ProductNodeObject,
   PoolObject as ProductPoolObject,
+  ResponseObject as ProductResponseObject,
   StatusObject as ProductStatusObject,
 } from "../../edge/worker.ts";
 
@@ -34,6 +35,12 @@ export class AccountObject extends ProductAccountObject {
   }
 }
 
+export class ResponseObject extends ProductResponseObject {
+  abortNow(): void {
+    this.ctx.abort(reason);
+  }
+}
+
 export class StatusObject extends ProductStatusObject {
   abortNow(): void {
     this.ctx.abort(reason);
@@ -45,6 +52,7 @@ interface ChaosEnv extends Env {
   POOL: DurableObjectNamespace<PoolObject>;
   ACCOUNT: DurableObjectNamespace<AccountObject>;
   STATUS: DurableObjectNamespace<StatusObject>;
+  RESPONSE: DurableObjectNamespace<ResponseObject>;
 }
 
 export default {
@@ -54,7 +62,7 @@ export default {
   },
 } satisfies ExportedHandler<ChaosEnv>;
 
-/** `POST /chaos/abort?object=NODE|POOL|ACCOUNT|STATUS&name=…` resets the object of that name. */
+/** `POST /chaos/abort?object=NODE|POOL|ACCOUNT|STATUS|RESPONSE&name=…` resets the object of that name. */
 async function abort(request: Request, url: URL, env: ChaosEnv): Promise<Response> {
   const name = url.searchParams.get("name");
   if (request.method !== "POST" || name === null) return new Response("POST, with a name", { status: 400 });
@@ -63,6 +71,7 @@ async function abort(request: Request, url: URL, env: ChaosEnv): Promise<Respons
     POOL: () => env.POOL.get(env.POOL.idFromName(name)).abortNow(),
     ACCOUNT: () => env.ACCOUNT.get(env.ACCOUNT.idFromName(name)).abortNow(),
     STATUS: () => env.STATUS.get(env.STATUS.idFromName(name)).abortNow(),
+    RESPONSE: () => env.RESPONSE.get(env.RESPONSE.idFromName(name)).abortNow(),
   };
   const abortIt = objects[url.searchParams.get("object") ?? ""];
   if (abortIt === undefined) return new Response("no such kind of object", { status: 400 });

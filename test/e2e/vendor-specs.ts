@@ -19,18 +19,34 @@ const documentSchema = z.looseObject({
   components: z.object({ schemas: z.record(z.string(), z.unknown()) }),
 });
 
+const referencesSchema = z.array(z.looseObject({ $ref: z.string().optional() })).optional();
+const unionSchema = z.looseObject({ anyOf: referencesSchema, oneOf: referencesSchema });
+const typeSchema = z.looseObject({
+  properties: z.looseObject({
+    type: z.looseObject({ const: z.string().optional(), enum: z.array(z.string()).optional() }),
+  }),
+});
+
+/** What a schema's `type` member may say. */
+function typesOf(schema: unknown): string[] {
+  const parsed = typeSchema.safeParse(schema);
+  if (!parsed.success) return [];
+  const { const: only, enum: several = [] } = parsed.data.properties.type;
+  return only === undefined ? several : [only, ...several];
+}
+
 /** Schemas of what a vendor says that its service answers, from its own OpenAPI document (3.1, so JSON Schema 2020-12). */
 export class VendorSpec {
   readonly #ajv: Ajv2020;
   readonly #id: string;
-  readonly #names: ReadonlySet<string>;
+  readonly #schemas: Readonly<Record<string, unknown>>;
 
   private constructor(vendor: Vendor, document: z.output<typeof documentSchema>) {
     // What else stands in a document than schemas is no keyword; unknown formats are documentation.
     this.#ajv = new Ajv2020({ strict: false, validateFormats: true, allErrors: false, logger: false });
     addFormats.default(this.#ajv);
     this.#id = `vendor:${vendor}`;
-    this.#names = new Set(Object.keys(document.components.schemas));
+    this.#schemas = document.components.schemas;
     this.#ajv.addSchema({ $id: this.#id, components: document.components });
   }
 
@@ -42,7 +58,8 @@ export class VendorSpec {
   }
 
   /** What is wrong with a value that should fit this schema; empty where nothing is. */
-  problems(name: string, value: unknown): string[] {
+  problems(union: string, value: unknown): string[] {
+    const name = this.variantOf(union, value);
     const validate = this.#validator(name);
     if (validate(value)) return [];
     return (validate.errors ?? []).map(
@@ -50,8 +67,19 @@ export class VendorSpec {
     );
   }
 
+  /** Of a union of schemas the one whose `type` is the value's, so that problems are those of that one; else the name. */
+  variantOf(name: string, value: unknown): string {
+    const union = unionSchema.safeParse(this.#schemas[name]);
+    const typed = z.object({ type: z.string() }).safeParse(value);
+    if (!union.success || !typed.success) return name;
+    const variants = [...(union.data.anyOf ?? []), ...(union.data.oneOf ?? [])].flatMap(
+      ({ $ref }) => $ref?.split("/").at(-1) ?? [],
+    );
+    return variants.find((variant) => typesOf(this.#schemas[variant]).includes(typed.data.type)) ?? name;
+  }
+
   #validator(name: string): ValidateFunction {
-    if (!this.#names.has(name)) throw new Error(`${this.#id} has no schema ${name}`);
+    if (!(name in this.#schemas)) throw new Error(`${this.#id} has no schema ${name}`);
     const validate = this.#ajv.getSchema(`${this.#id}#/components/schemas/${name}`);
     if (validate === undefined) throw new Error(`the schema ${name} of ${this.#id} did not compile`);
     return validate;

@@ -5,8 +5,8 @@ const bodySchema = z.looseObject({});
 
 /** Which schema each answer of a path must fit. */
 export interface AnswerSchemas {
-  /** Of a whole body, by status 200 or not. */
-  body?: string;
+  /** Of a whole body that is no error; null where the vendor describes none. */
+  body?: string | null;
   error: string;
   /** Of each event of a stream: a name, or one for each event's `type`. */
   event?: string;
@@ -40,7 +40,7 @@ export class WatchedFetch {
     const text = await response.text();
     const schema = response.ok ? schemas.body : schemas.error;
     if (schema === undefined) this.problems.push(`${url.pathname} has no schema for a body`);
-    else this.#hold(schema, bodySchema.parse(JSON.parse(text)), url.pathname);
+    else if (schema !== null) this.#hold(schema, bodySchema.parse(JSON.parse(text)), url.pathname);
     return new Response(text, response);
   };
 
@@ -96,7 +96,7 @@ export class WatchedFetch {
 
   #hold(schema: string, value: object, path: string): void {
     const problems = this.#spec.problems(schema, value);
-    if (problems.length === 0) this.fitting.set(schema, value);
+    if (problems.length === 0) this.fitting.set(this.#spec.variantOf(schema, value), value);
     for (const problem of problems) {
       this.problems.push(`${path}: ${problem}: ${JSON.stringify(value).slice(0, 600)}`);
     }
