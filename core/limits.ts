@@ -4,6 +4,8 @@
  */
 export const limits = {
   bodyBytes: 4 * 1024 * 1024,
+  /** An uploaded file. */
+  fileBytes: 100 * 1024 * 1024,
   frameBytes: 8 * 1024 * 1024,
   messages: 2_048,
   /** Characters of all messages together. The body limit bounds it already; this one names the prompt. */

@@ -17,19 +17,29 @@ export interface ServeContext {
   waitUntil: (promise: Promise<unknown>) => void;
 }
 
+/** Who asks, and until when anybody waits for the answer. */
+export interface Asked extends ServeContext {
+  principal: Principal;
+  /** Aborts when the caller is gone. */
+  signal: AbortSignal;
+}
+
+/** A request's own. */
+export function askedBy(request: Request, context: ServeContext, principal: Principal): Asked {
+  return { ...context, principal, signal: request.signal };
+}
+
 /** A task of this request, not yet begun. */
 export function admit(parts: {
-  request: Request;
-  context: ServeContext;
-  principal: Principal;
+  asked: Asked;
   model: ServedModel;
   input: TaskInput;
   affinity: string | null;
   isWhole: boolean;
 }): TaskRun {
-  const { request, context, ...task } = parts;
-  const objects = taskObjects(context.env, task);
-  return new TaskRun({ objects, ...task, signal: request.signal, waitUntil: context.waitUntil });
+  const { asked, ...task } = parts;
+  const { principal, signal, waitUntil } = asked;
+  return new TaskRun({ objects: taskObjects(asked.env, task), ...task, principal, signal, waitUntil });
 }
 
 /** The model of this name, refused where it is of another kind. */

@@ -37,7 +37,7 @@ const url = (path: string) => `https://router.test${path}`;
 test.each<[method: string, path: string]>([
   ["GET", "/nothing"],
   ["POST", "/v1"],
-  ["GET", "/v1/completions"],
+  ["GET", "/v1/completion"],
   ["GET", "/v1/chat/completions/x"],
   ["GET", `/${"a".repeat(5_000)}`],
 ])("%s %s is not there", async (method, path) => {

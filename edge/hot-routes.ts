@@ -1,35 +1,37 @@
 import { randomText } from "../core/ids.ts";
 import type { Refusal } from "../core/refusal.ts";
-import type { ServeContext } from "./admit.ts";
+import { type Asked, askedBy, type ServeContext } from "./admit.ts";
 import { messageErrorResponse } from "./anthropic/message-errors.ts";
-import { serveCountTokens, serveMessages } from "./anthropic/serve-messages.ts";
+import { answerCountTokens, answerMessages } from "./anthropic/serve-messages.ts";
 import { exposedHeaders } from "./app.ts";
+import { authenticate } from "./authenticate.ts";
 import { drainBody } from "./drain-body.ts";
 import { type Env, requireSettings } from "./env.ts";
 import { errorResponse, toRefusal } from "./errors.ts";
-import { serveResponses } from "./responses/serve-responses.ts";
-import { serveChat, serveCompletions, serveEmbeddings } from "./serve.ts";
+import { readJson } from "./read-body.ts";
+import { answerResponses } from "./responses/serve-responses.ts";
+import { answerChat, answerCompletions, answerEmbeddings } from "./serve.ts";
 
 interface Route {
-  serve: (request: Request, context: ServeContext) => Promise<Response>;
+  answer: (body: unknown, asked: Asked) => Promise<Response>;
   /** A refusal in the words of the route's API. */
   refuse: (refusal: Refusal, context: Pick<ServeContext, "requestId" | "headers">) => Response;
 }
 
-const openAI = (serve: Route["serve"]): Route => ({
-  serve,
+const openAI = (answer: Route["answer"]): Route => ({
+  answer,
   refuse: (refusal, { headers }) => errorResponse(refusal, headers),
 });
-const anthropic = (serve: Route["serve"]): Route => ({ serve, refuse: messageErrorResponse });
+const anthropic = (answer: Route["answer"]): Route => ({ answer, refuse: messageErrorResponse });
 
 /** Routes on which a router spends its life. */
 const hotRoutes: Readonly<Record<string, Route>> = {
-  "/v1/chat/completions": openAI(serveChat),
-  "/v1/completions": openAI(serveCompletions),
-  "/v1/embeddings": openAI(serveEmbeddings),
-  "/v1/responses": openAI(serveResponses),
-  "/v1/messages": anthropic(serveMessages),
-  "/v1/messages/count_tokens": anthropic(serveCountTokens),
+  "/v1/chat/completions": openAI(answerChat),
+  "/v1/completions": openAI(answerCompletions),
+  "/v1/embeddings": openAI(answerEmbeddings),
+  "/v1/responses": openAI(answerResponses),
+  "/v1/messages": anthropic(answerMessages),
+  "/v1/messages/count_tokens": anthropic(answerCountTokens),
 };
 
 /**
@@ -39,11 +41,11 @@ const hotRoutes: Readonly<Record<string, Route>> = {
 export function serveHot(request: Request, env: Env, context: ExecutionContext): Promise<Response> | undefined {
   if (request.method !== "POST") return undefined;
   const route = hotRoutes[pathOf(request.url)];
-  return route === undefined ? undefined : answer(route, request, env, context);
+  return route === undefined ? undefined : serve(route, request, env, context);
 }
 
-async function answer(
-  { serve, refuse }: Route,
+async function serve(
+  { answer, refuse }: Route,
   request: Request,
   env: Env,
   context: ExecutionContext,
@@ -57,7 +59,8 @@ async function answer(
   try {
     requireSettings(env);
     const waitUntil = (promise: Promise<unknown>) => context.waitUntil(promise);
-    return await serve(request, { env, requestId, headers, waitUntil });
+    const principal = await authenticate(request, env);
+    return await answer(await readJson(request), askedBy(request, { env, requestId, headers, waitUntil }, principal));
   } catch (error) {
     const response = refuse(toRefusal(error, requestId), { requestId, headers });
     await drainBody(request);

@@ -2,15 +2,14 @@ import { randomText } from "../../core/ids.ts";
 import { conversationKey } from "../../core/node-pool/conversation-key.ts";
 import { Refusal } from "../../core/refusal.ts";
 import type { ChatInput, ChatMessage } from "../../core/wire/task-input.ts";
-import { admit, findModelOf, type ServeContext } from "../admit.ts";
+import { type Asked, admit, findModelOf, type ServeContext } from "../admit.ts";
 import { type AnswerPiece, AnswerReader } from "../answer-reader.ts";
 import { askAgain } from "../ask-again.ts";
-import { authenticate, type Principal } from "../authenticate.ts";
+import type { Principal } from "../authenticate.ts";
 import type { Env } from "../env.ts";
 import { errorBody, toRefusal } from "../errors.ts";
 import type { StoredResponse } from "../objects/response-object.ts";
 import { networkOf } from "../openai/answer-fields.ts";
-import { readJson } from "../read-body.ts";
 import { sseResponse } from "../sse.ts";
 import {
   answerTurn,
@@ -37,10 +36,9 @@ interface Making {
 }
 
 /** `POST /v1/responses`: whole, streamed, or in the background. */
-export async function serveResponses(request: Request, context: ServeContext): Promise<Response> {
-  const { env, headers } = context;
-  const principal = await authenticate(request, env);
-  const order = parseResponseRequest(await readJson(request));
+export async function answerResponses(body: unknown, asked: Asked): Promise<Response> {
+  const { env, headers, principal } = asked;
+  const order = parseResponseRequest(body);
   const model = await findModelOf("chat", order.model, env);
   const [before, items] = await Promise.all([turnsBefore(order, principal, env), wholeItems(order, principal, env)]);
   const turns = [...before, ...turnsOf(items)];
@@ -54,10 +52,10 @@ export async function serveResponses(request: Request, context: ServeContext): P
     return Response.json(body, { headers });
   }
   const affinity = conversationKey({ accountId: principal.accountId, messages: input.messages });
-  const run = admit({ request, context, principal, model, input, affinity, isWhole: !order.isStream });
+  const run = admit({ asked, model, input, affinity, isWhole: !order.isStream });
   await run.begin();
   const reader = new AnswerReader(run, { input });
-  return order.isStream ? streamed(reader, making, context) : whole(reader, making, context);
+  return order.isStream ? streamed(reader, making, asked) : whole(reader, making, asked);
 }
 
 async function whole(reader: AnswerReader, making: Making, { env, headers }: ServeContext): Promise<Response> {

@@ -232,8 +232,8 @@ test("a node that hangs is given up for the other, and what it says late counts 
     { nodeId: nodeIdOf(busy.name), state: "committed", completionTokens: 32 },
   ]);
   const late = await outputOf(answer.taskId, hung);
-  // It was told meanwhile that nobody waits.
-  expect(late.outcome).toBe("cancelled");
+  // It is told that nobody waits; a quick node is done before it hears of it.
+  expect(["cancelled", "length"]).toContain(late.outcome);
   const second = await occupy();
   const third = await askWhole(8);
   await second.release();
