@@ -14,6 +14,10 @@ export const limits = {
   embeddingInputs: 2_048,
   /** How deep the values of a body may be nested; OpenAI's own bound on a schema is far below it. */
   jsonDepth: 64,
+  /** Requests of a batch (OpenAI's own bound), characters of one, and how many are asked at once. */
+  batchLines: 50_000,
+  batchLineCharacters: 4 * 1024 * 1024,
+  batchTasks: 16,
   /** OpenAI's own bounds on these. */
   tools: 128,
   topLogprobs: 20,

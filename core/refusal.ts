@@ -11,6 +11,8 @@ export const refusalCodes = [
   "method_not_allowed",
   "model_not_found",
   "response_not_found",
+  "file_not_found",
+  "batch_not_found",
   "invalid_utf8",
   "invalid_json",
   "invalid_request",

@@ -12,7 +12,9 @@ import { errorResponse, toRefusal } from "./errors.ts";
 import { listModels } from "./model-directory.ts";
 import { deleteInvite, deleteKey, getInvites, getKeys, postInvite, postKey } from "./routes/admin-secrets.ts";
 import { getTrace } from "./routes/admin-trace.ts";
+import { cancelBatch, getBatch, getBatches, postBatch } from "./routes/batches.ts";
 import { connectNode } from "./routes/connect.ts";
+import { deleteFile, getFile, getFileContent, getFiles, postFile } from "./routes/files.ts";
 import { getHealth } from "./routes/health.ts";
 import { getModel, getModels } from "./routes/models.ts";
 import { getNode } from "./routes/nodes.ts";
@@ -23,6 +25,8 @@ const methodsOf: Readonly<Record<string, readonly string[]>> = {
   "/v1/completions": ["POST"],
   "/v1/embeddings": ["POST"],
   "/v1/responses": ["POST"],
+  "/v1/files": ["GET", "POST"],
+  "/v1/batches": ["GET", "POST"],
   "/v1/messages": ["POST"],
   "/v1/messages/count_tokens": ["POST"],
   "/v1/models": ["GET"],
@@ -40,6 +44,10 @@ const methodsOfPattern: readonly (readonly [pattern: RegExp, methods: readonly s
   [/^\/v1\/responses\/[^/]+$/, ["GET", "DELETE"]],
   [/^\/v1\/responses\/[^/]+\/cancel$/, ["POST"]],
   [/^\/v1\/responses\/[^/]+\/input_items$/, ["GET"]],
+  [/^\/v1\/files\/[^/]+$/, ["GET", "DELETE"]],
+  [/^\/v1\/files\/[^/]+\/content$/, ["GET"]],
+  [/^\/v1\/batches\/[^/]+$/, ["GET"]],
+  [/^\/v1\/batches\/[^/]+\/cancel$/, ["POST"]],
   [/^\/v1\/admin\/(keys|invites)\/[^/]+$/, ["DELETE"]],
 ];
 
@@ -78,6 +86,17 @@ export function createApp(): Hono<AppEnv> {
   app.delete("/v1/responses/:id", deleteResponse);
   app.post("/v1/responses/:id/cancel", cancelResponse);
   app.get("/v1/responses/:id/input_items", getInputItems);
+
+  app.post("/v1/files", postFile);
+  app.get("/v1/files", getFiles);
+  app.get("/v1/files/:id", getFile);
+  app.delete("/v1/files/:id", deleteFile);
+  app.get("/v1/files/:id/content", getFileContent);
+
+  app.post("/v1/batches", postBatch);
+  app.get("/v1/batches", getBatches);
+  app.get("/v1/batches/:id", getBatch);
+  app.post("/v1/batches/:id/cancel", cancelBatch);
 
   app.get(connectPath, connectNode);
   app.get("/v1/nodes/:id", getNode);

@@ -3,6 +3,7 @@ import type { AccountObject } from "./objects/account-object.ts";
 import type { NodeObject } from "./objects/node-object.ts";
 import type { PoolObject } from "./objects/pool-object.ts";
 import type { ResponseObject } from "./objects/response-object.ts";
+import type { SessionObject } from "./objects/session-object.ts";
 import type { StatusObject } from "./objects/status-object.ts";
 
 /** What `wrangler.toml` and the deployment's secrets give the Worker and its objects. */
@@ -12,6 +13,11 @@ export interface Env {
   ACCOUNT: DurableObjectNamespace<AccountObject>;
   STATUS: DurableObjectNamespace<StatusObject>;
   RESPONSE: DurableObjectNamespace<ResponseObject>;
+  SESSION: DurableObjectNamespace<SessionObject>;
+  /** Where files are; a deployment without it has no files and batches. */
+  FILES?: R2Bucket;
+  /** A network on one machine has a directory in the bucket's place. */
+  FILES_DIRECTORY?: Fetcher;
   /** Secret: the bootstrap admin key, any text of at least 16 characters. */
   ADMIN_KEY: string;
   /** Secret: `postgres://…` of the Neon database. */

@@ -19,6 +19,8 @@ const statusOf: Record<RefusalCode, readonly [status: number, type: ErrorType]> 
   method_not_allowed: [405, "invalid_request_error"],
   model_not_found: [404, "not_found_error"],
   response_not_found: [404, "not_found_error"],
+  file_not_found: [404, "not_found_error"],
+  batch_not_found: [404, "not_found_error"],
   invalid_utf8: [400, "invalid_request_error"],
   invalid_json: [400, "invalid_request_error"],
   invalid_request: [400, "invalid_request_error"],

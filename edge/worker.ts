@@ -6,6 +6,7 @@ export { AccountObject } from "./objects/account-object.ts";
 export { NodeObject } from "./objects/node-object.ts";
 export { PoolObject } from "./objects/pool-object.ts";
 export { ResponseObject } from "./objects/response-object.ts";
+export { SessionObject } from "./objects/session-object.ts";
 export { StatusObject } from "./objects/status-object.ts";
 
 const app = createApp();

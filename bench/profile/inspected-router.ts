@@ -30,7 +30,7 @@ await build({
 });
 const configPath = join(state, "config.capnp");
 const secrets = ["ADMIN_KEY", "DATABASE_URL", "NEON_FETCH_ENDPOINT"];
-writeFileSync(configPath, workerdConfig(settings, { port: 0, objectsDir, secrets }));
+writeFileSync(configPath, workerdConfig(settings, { port: 0, objectsDir, filesDir: objectsDir, secrets }));
 const binary = z.object({ default: z.string() }).parse(createRequire(import.meta.url)("workerd")).default;
 const workerd = spawn(binary, ["serve", configPath, "--control-fd=3", "--inspector-addr=127.0.0.1:0"], {
   stdio: ["ignore", "inherit", "inherit", "pipe"],

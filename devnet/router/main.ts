@@ -43,7 +43,9 @@ type Flags = z.infer<typeof flagsSchema>;
 const root = resolve(import.meta.dirname, "../..");
 const flags = readFlags();
 const objectsDir = join(flags.state, "objects");
+const filesDir = join(flags.state, "files");
 mkdirSync(objectsDir, { recursive: true });
+mkdirSync(filesDir, { recursive: true });
 
 // The package is CommonJS without types: its default export is the path of the binary for this machine.
 const binary = z.object({ default: z.string() }).parse(createRequire(import.meta.url)("workerd")).default;
@@ -72,7 +74,7 @@ async function serveUntilStopped(): Promise<number> {
   let hasListened = false;
   let shortLives = 0;
   while (!isStopping) {
-    writeFileSync(configPath, workerdConfig(settings, { port, objectsDir, secrets }));
+    writeFileSync(configPath, workerdConfig(settings, { port, objectsDir, filesDir, secrets }));
     workerd = serveWorkerd({
       binary,
       configPath,

@@ -11,7 +11,7 @@ const toml = read("wrangler.toml");
 const settings = parseWranglerSettings(toml);
 const { bindings } = settings.durable_objects;
 const secrets = ["ADMIN_KEY", "DATABASE_URL"];
-const config = workerdConfig(settings, { port: 8_787, objectsDir: "/var/objects", secrets });
+const config = workerdConfig(settings, { port: 8_787, objectsDir: "/var/objects", filesDir: "/var/files", secrets });
 
 /** Names of what a pattern captures, sorted. */
 const captured = (text: string, pattern: RegExp) =>
@@ -75,7 +75,7 @@ describe("the devnet's workerd", () => {
   });
 
   test("keeps a path with quotes and backslashes one text", () => {
-    const odd = workerdConfig(settings, { port: 1, objectsDir: 'C:\\a "b"', secrets: [] });
+    const odd = workerdConfig(settings, { port: 1, objectsDir: 'C:\\a "b"', filesDir: "/f", secrets: [] });
     expect(odd).toContain('path = "C:\\\\a \\"b\\""');
   });
 

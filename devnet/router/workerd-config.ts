@@ -17,11 +17,16 @@ export function parseWranglerSettings(toml: string): WranglerSettings {
 
 /**
  * A workerd configuration (Cap'n Proto text) that serves the bundle `worker.js` beside it as `wrangler.toml` says, with
- * objects on disk. Secrets are named, not held: workerd reads them from its environment.
+ * objects and files on disk. Secrets are named, not held: workerd reads them from its environment.
  */
 export function workerdConfig(
   settings: WranglerSettings,
-  { port, objectsDir, secrets }: { port: number; objectsDir: string; secrets: readonly string[] },
+  {
+    port,
+    objectsDir,
+    filesDir,
+    secrets,
+  }: { port: number; objectsDir: string; filesDir: string; secrets: readonly string[] },
 ): string {
   const { bindings } = settings.durable_objects;
   const list = (items: readonly string[]) => `[\n    ${items.join(",\n    ")}\n  ]`;
@@ -32,6 +37,8 @@ const config :Workerd.Config = (
   v8Flags = ["--max-semi-space-size=2"],
   services = [
     (name = "router", worker = .router),
+    # In the place of the bucket that a deployment has.
+    (name = "files", disk = (path = ${text(filesDir)}, writable = true)),
     (name = "objects", disk = (path = ${text(objectsDir)}, writable = true)),
     # The devnet's Postgres listens on loopback, which a Worker may not reach by default.
     (name = "outside", network = (allow = ["public", "private"], tlsOptions = (trustBrowserCas = true)))
@@ -45,6 +52,7 @@ const router :Workerd.Worker = (
   compatibilityFlags = ${list(settings.compatibility_flags.map(text))},
   bindings = ${list([
     ...bindings.map(({ name, class_name }) => `(name = ${text(name)}, durableObjectNamespace = ${text(class_name)})`),
+    `(name = "FILES_DIRECTORY", service = "files")`,
     ...secrets.map((name) => `(name = ${text(name)}, fromEnvironment = ${text(name)})`),
   ])},
   durableObjectNamespaces = ${list(

@@ -79,15 +79,27 @@ class DirectoryStore implements FileStore {
 
   async put(key: string, bytes: AsyncIterable<Uint8Array>): Promise<number> {
     let sizeBytes = 0;
-    const body = ReadableStream.from(
-      (async function* () {
-        for await (const chunk of counted(bytes)) {
-          sizeBytes += chunk.byteLength;
-          yield chunk;
+    const chunks = counted(bytes);
+    let failure: { error: unknown } | undefined;
+    const body = new ReadableStream<Uint8Array>({
+      async pull(controller) {
+        try {
+          const { value, done } = await chunks.next();
+          if (done === true) return controller.close();
+          sizeBytes += value.byteLength;
+          controller.enqueue(value);
+        } catch (error) {
+          failure = { error };
+          controller.error(error);
         }
-      })(),
-    );
+      },
+    });
     const response = await this.#directory.fetch(urlOf(key), { method: "PUT", body });
+    // The directory takes what a broken body had for all of it.
+    if (failure !== undefined) {
+      await this.remove(key);
+      throw failure.error;
+    }
     if (!response.ok) throw new Error(`the directory of files answered ${response.status} to a PUT`);
     return sizeBytes;
   }

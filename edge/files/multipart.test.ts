@@ -20,7 +20,9 @@ async function bytesOf(form: FormData): Promise<{ type: string; bytes: Uint8Arra
 }
 
 function requestOf(type: string, body: ReadableStream<Uint8Array>): Request {
-  return new Request("http://router/", { method: "POST", body, headers: { "content-type": type }, duplex: "half" });
+  // Node asks for `duplex`, which the platform's types do not know.
+  const init = { method: "POST", body, headers: { "content-type": type }, duplex: "half" };
+  return new Request("http://router/", init);
 }
 
 async function read(request: Request): Promise<[name: string, filename: string | undefined, text: string][]> {

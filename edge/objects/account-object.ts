@@ -12,6 +12,7 @@ import {
 } from "../../core/ids.ts";
 import type { RecordEntry, TaskRecord } from "../../core/record/entry.ts";
 import type { Env } from "../env.ts";
+import { AccountShelf, type ShelfEntry, type ShelfKind, type ShelfPage } from "./account-shelf.ts";
 import { accountMigrations } from "./account-tables.ts";
 import { Alarm } from "./alarm.ts";
 import { isMigrated, migrate } from "./migrate.ts";
@@ -137,6 +138,25 @@ export class AccountObject extends DurableObject<Env> {
     await this.#recordSoon([task]);
   }
 
+  /** Keeps what the account has besides its keys. The same may come twice. */
+  putOnShelf(kind: ShelfKind, entry: ShelfEntry): void {
+    if (!this.#isKnown) throw new Error("an account that nobody made has nothing to keep");
+    this.#shelfOf().put(kind, entry);
+  }
+
+  fromShelf(kind: ShelfKind, id: string): ShelfEntry | undefined {
+    return this.#isKnown ? this.#shelfOf().get(kind, id, Date.now()) : undefined;
+  }
+
+  shelf(kind: ShelfKind, wish: { limit: number; after: string | undefined; order: "asc" | "desc" }): ShelfPage {
+    if (!this.#isKnown) return { entries: [], hasMore: false };
+    return this.#shelfOf().list(kind, { ...wish, nowMs: Date.now() });
+  }
+
+  removeFromShelf(id: string): void {
+    if (this.#isKnown) this.#shelfOf().remove(id);
+  }
+
   override async alarm(): Promise<void> {
     await this.#alarm.ring(Date.now());
   }
@@ -148,6 +168,12 @@ export class AccountObject extends DurableObject<Env> {
     if (this.#sql.exec("SELECT 1 FROM account").toArray().length > 0) return;
     this.#sql.exec("INSERT INTO account (id, created_at_ms) VALUES (?, ?)", accountId, nowMs);
     this.#outbox.add([{ kind: "account", accountId, name: accountId, createdAtMs: nowMs }], nowMs);
+  }
+
+  /** An account that was made before there was a shelf gets it now. */
+  #shelfOf(): AccountShelf {
+    migrate(this.ctx.storage, accountMigrations);
+    return new AccountShelf(this.#sql);
   }
 
   #accountId(): AccountId {

@@ -1,3 +1,4 @@
+import { shelfTable } from "./account-shelf.ts";
 import type { Migration } from "./migrate.ts";
 import { outboxLeases, outboxTable } from "./outbox.ts";
 
@@ -33,4 +34,5 @@ export const accountMigrations: readonly Migration[] = [
   },
   outboxTable(2),
   outboxLeases(3),
+  shelfTable(4),
 ];

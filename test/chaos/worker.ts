@@ -4,6 +4,7 @@ import product, {
   NodeObject as ProductNodeObject,
   PoolObject as ProductPoolObject,
   ResponseObject as ProductResponseObject,
+  SessionObject as ProductSessionObject,
   StatusObject as ProductStatusObject,
 } from "../../edge/worker.ts";
 
@@ -41,6 +42,12 @@ export class ResponseObject extends ProductResponseObject {
   }
 }
 
+export class SessionObject extends ProductSessionObject {
+  abortNow(): void {
+    this.ctx.abort(reason);
+  }
+}
+
 export class StatusObject extends ProductStatusObject {
   abortNow(): void {
     this.ctx.abort(reason);
@@ -53,6 +60,7 @@ interface ChaosEnv extends Env {
   ACCOUNT: DurableObjectNamespace<AccountObject>;
   STATUS: DurableObjectNamespace<StatusObject>;
   RESPONSE: DurableObjectNamespace<ResponseObject>;
+  SESSION: DurableObjectNamespace<SessionObject>;
 }
 
 export default {
@@ -62,7 +70,7 @@ export default {
   },
 } satisfies ExportedHandler<ChaosEnv>;
 
-/** `POST /chaos/abort?object=NODE|POOL|ACCOUNT|STATUS|RESPONSE&name=…` resets the object of that name. */
+/** `POST /chaos/abort?object=NODE|POOL|ACCOUNT|STATUS|RESPONSE|SESSION&name=…` resets the object of that name. */
 async function abort(request: Request, url: URL, env: ChaosEnv): Promise<Response> {
   const name = url.searchParams.get("name");
   if (request.method !== "POST" || name === null) return new Response("POST, with a name", { status: 400 });
@@ -71,6 +79,7 @@ async function abort(request: Request, url: URL, env: ChaosEnv): Promise<Respons
     POOL: () => env.POOL.get(env.POOL.idFromName(name)).abortNow(),
     ACCOUNT: () => env.ACCOUNT.get(env.ACCOUNT.idFromName(name)).abortNow(),
     STATUS: () => env.STATUS.get(env.STATUS.idFromName(name)).abortNow(),
+    SESSION: () => env.SESSION.get(env.SESSION.idFromName(name)).abortNow(),
     RESPONSE: () => env.RESPONSE.get(env.RESPONSE.idFromName(name)).abortNow(),
   };
   const abortIt = objects[url.searchParams.get("object") ?? ""];
