@@ -12,7 +12,7 @@ const usage = `npm run chaos -- [options]
 Runs every chaos test, with many faults in a row, and writes their counts to docs/chaos.md (from 200 faults on).
   --faults N   faults in a row (default 200)
   --seed N     what the faults are drawn from (default ${settings.seed})
-  --long       Postgres is down for two minutes instead of ${settings.postgresDownMs / 1_000} s
+  --long       a batch has 1,000 requests instead of ${settings.batchLines}, and Postgres is down for two minutes instead of ${settings.postgresDownMs / 1_000} s
   --help       this text`;
 
 /** Fewer faults than this are no evidence for a page. */
@@ -44,7 +44,7 @@ function runTests(): Promise<number> {
       CHAOS_FAULTS: String(flags.faults),
       CHAOS_SEED: String(flags.seed),
       CHAOS_REPORT: report,
-      ...(flags.long ? { CHAOS_POSTGRES_DOWN_SECONDS: "120" } : {}),
+      ...(flags.long ? { CHAOS_POSTGRES_DOWN_SECONDS: "120", CHAOS_BATCH_LINES: "1000" } : {}),
     },
   });
   // A terminal's Ctrl-C reaches the runner by itself; a signal sent to this process alone must be handed on.

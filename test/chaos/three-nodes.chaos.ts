@@ -1,4 +1,5 @@
 import { afterAll, afterEach, beforeAll, expect } from "vitest";
+import { describeBatchKills } from "./batch-kills.ts";
 import { describeFaultsInARow } from "./faults-in-a-row.ts";
 import { ChaosNetwork } from "./network.ts";
 import { describePostgresDown } from "./postgres-down.ts";
@@ -19,3 +20,4 @@ afterEach(({ task }) => {
 describeStreamFaults(getNetwork);
 describeFaultsInARow(getNetwork);
 describePostgresDown(getNetwork);
+describeBatchKills(getNetwork);
