@@ -137,3 +137,12 @@ test("a producer that throws against its word breaks the stream, and leaves no t
   await vi.advanceTimersByTimeAsync(0);
   expect(vi.getTimerCount()).toBe(0);
 });
+
+test("nothing to write is nothing sent, and breaks nothing", async () => {
+  const { reader, write, finish } = opened();
+  write("");
+  write(sseDone);
+  finish();
+  expect(await reader.read()).toBe(sseDone);
+  expect(await reader.read()).toBeUndefined();
+});

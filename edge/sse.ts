@@ -34,7 +34,7 @@ export function sseResponse(
       let sentAtMs = Date.now();
       const write = (events: string) => {
         // What was under way when the reader left is nobody's any more.
-        if (isGone) return;
+        if (isGone || events === "") return;
         sentAtMs = Date.now();
         controller.enqueue(encoder.encode(events));
       };

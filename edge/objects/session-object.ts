@@ -17,9 +17,10 @@ const ringMs = 20_000;
 const keptMs = 30 * 24 * 3_600_000;
 /** How long to wait where no node had room. */
 const pauseMs = 1_000;
+/** How long to wait after a fault of our own. */
+const retryMs = 10_000;
 /** Problems of a file that are told. */
 const mostProblems = 100;
-/** Bytes of a results file that are written at once. */
 const encoder = new TextEncoder();
 
 const sessionMigrations: readonly Migration[] = [
@@ -83,11 +84,20 @@ export class SessionObject extends DurableObject<Env> {
       this.#isKnown = false;
       return;
     }
-    if (batch.status === "validating") await this.#validate(batch);
-    else if (batch.status === "in_progress") await this.#work(batch);
-    else await this.#finish(batch);
-    const now = this.#batch();
-    await this.ctx.storage.setAlarm(isEnded(now) ? Date.now() + keptMs : Date.now());
+    await this.ctx.storage.setAlarm((await this.#step(batch)) ?? Date.now());
+  }
+
+  /** Does what is next. Returns when to ring again; never throws, since the platform gives an alarm up that fails six times. */
+  async #step(batch: Batch): Promise<number | undefined> {
+    try {
+      if (batch.status === "validating") await this.#validate(batch);
+      else if (batch.status === "in_progress") await this.#work(batch);
+      else await this.#finish(batch);
+      return isEnded(this.#batch()) ? Date.now() + keptMs : undefined;
+    } catch (error) {
+      console.error("session: a step of a batch failed and is tried again", { batch: batch.id, error: String(error) });
+      return Date.now() + retryMs;
+    }
   }
 
   async #validate(batch: Batch): Promise<void> {

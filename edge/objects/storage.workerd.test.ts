@@ -1,6 +1,6 @@
 import { env, runInDurableObject } from "cloudflare:test";
 import { afterEach, describe, expect, test, vi } from "vitest";
-import { newAccountId, randomText } from "../../core/ids.ts";
+import { keyIdSchema, newAccountId, randomText } from "../../core/ids.ts";
 import { accountStub, newCard, nodeStub, poolStub, welcomed } from "../../test/workerd/deployment.ts";
 import { closeNodes } from "../../test/workerd/fake-node.ts";
 import { standInForPostgres } from "../../test/workerd/fake-postgres.ts";
@@ -45,7 +45,37 @@ describe("the tables of each object are these, and changing one takes a new migr
       CREATE TABLE migrations (number INTEGER PRIMARY KEY)
       CREATE TABLE "outbox" (id INTEGER PRIMARY KEY, entry TEXT NOT NULL, attempt_id TEXT, lease TEXT)
       CREATE TABLE outbox_set_aside (id INTEGER PRIMARY KEY, entry TEXT NOT NULL, problem TEXT NOT NULL)
+      CREATE TABLE shelf ( id TEXT PRIMARY KEY, kind TEXT NOT NULL, created_at_ms INTEGER NOT NULL, expires_at_ms INTEGER, body TEXT NOT NULL )
+      CREATE INDEX shelf_by_kind ON shelf (kind, created_at_ms, id)
       CREATE TABLE sqlite_sequence(name,seq)"
+    `);
+  });
+
+  test("ResponseObject", async () => {
+    const stub = env.RESPONSE.get(env.RESPONSE.idFromName(randomText(20)));
+    await stub.save("account", { body: { id: "resp_1", status: "completed" }, inputItems: [], turns: [] });
+    const ddl = await runInDurableObject(stub, (_response, state) => ddlOf(state.storage));
+    expect(ddl).toMatchInlineSnapshot(`
+      "CREATE TABLE migrations (number INTEGER PRIMARY KEY)
+      CREATE TABLE texts (name TEXT NOT NULL, place INTEGER NOT NULL, text TEXT NOT NULL, PRIMARY KEY (name, place))"
+    `);
+  });
+
+  test("SessionObject", async () => {
+    const stub = env.SESSION.get(env.SESSION.idFromName(randomText(20)));
+    const accountId = newAccountId();
+    await stub.begin({
+      ...{ id: "batch_1", endpoint: "/v1/embeddings", inputFileId: "file-1", metadata: null, status: "validating" },
+      ...{ principal: { accountId, keyId: keyIdSchema.parse("key_one0") }, errors: [], createdAtMs: 1, expiresAtMs: 2 },
+      ...{ outputFileId: null, errorFileId: null, inProgressAtMs: null, finalizingAtMs: null, cancellingAtMs: null },
+      endedAtMs: null,
+    });
+    const ddl = await runInDurableObject(stub, (_session, state) => ddlOf(state.storage));
+    expect(ddl).toMatchInlineSnapshot(`
+      "CREATE TABLE lines ( place INTEGER PRIMARY KEY, custom_id TEXT NOT NULL, state TEXT NOT NULL, tries INTEGER NOT NULL DEFAULT 0 )
+      CREATE INDEX lines_by_state ON lines (state, place)
+      CREATE TABLE migrations (number INTEGER PRIMARY KEY)
+      CREATE TABLE texts (name TEXT NOT NULL, place INTEGER NOT NULL, text TEXT NOT NULL, PRIMARY KEY (name, place))"
     `);
   });
 
