@@ -7,7 +7,7 @@ import type { ChatInput } from "../../../core/wire/task-input.ts";
 import { writeTinyChatModel } from "../../../test/models/tiny-gguf.ts";
 import { ask, greedy, prepare, user } from "../ask-engine.fixture.ts";
 import { expectEveryCutToJoin } from "../continuation-conformance.ts";
-import type { Engine } from "../engine.ts";
+import type { ChatPiece, Engine } from "../engine.ts";
 import { writeMultiByteChatModel } from "../multi-byte-model.fixture.ts";
 import { openLlama } from "../open-llama.ts";
 import { UnsupportedTaskError } from "../unsupported-task-error.ts";
@@ -26,6 +26,7 @@ writeMultiByteChatModel(multiBytePath, { seed: 3 });
 
 const llama = await openLlama({ gpu: false, threads: 1 });
 const load = { llama, slots: 2, contextTokens: 256 };
+const wideSchema = { enum: ["a猫😀"] };
 const schema = { type: "object", properties: { ok: { type: "boolean" } }, required: ["ok"] };
 
 afterAll(async () => {
@@ -34,7 +35,10 @@ afterAll(async () => {
 });
 
 const start = async (routes: Routes, modelPath = plainPath): Promise<UpstreamServer> =>
-  UpstreamServer.start(await UpstreamModel.load({ ...load, modelPath, kind: "chat", schemas: [schema] }), routes);
+  UpstreamServer.start(
+    await UpstreamModel.load({ ...load, modelPath, kind: "chat", schemas: [schema, wideSchema] }),
+    routes,
+  );
 
 describe.each([
   ["llama-server", llamaServerRoutes(load), "/completion"],
@@ -67,6 +71,21 @@ describe.each([
     expect(whole.text).toContain("😀");
     expect(whole.text).toBe(server.model.detokenize(ids));
     await server.close();
+  });
+
+  test("an answer of a schema is whole also where its characters are several tokens each", async () => {
+    const input = chat({ format: { type: "json_schema", schema: wideSchema }, sampling: { ...greedy, maxTokens: 40 } });
+    const prepared = await engine.prepareChat(input);
+    if (prepared.kind !== "prepared") throw new Error("the prompt does not fit");
+    let text = "";
+    const ids: number[] = [];
+    const onPiece = (piece: ChatPiece) => {
+      text += piece.text;
+      ids.push(...piece.tokenIds);
+    };
+    const { finishReason } = await prepared.run({ onPiece, signal: new AbortController().signal });
+    expect({ text, finishReason }).toEqual({ text: '"a猫😀"', finishReason: "stop" });
+    expect(server.model.detokenize(ids)).toBe(text);
   });
 
   test("an answer that the model ends holds no token of its end", async () => {
@@ -118,6 +137,15 @@ describe.each([
       expect(top).toHaveLength(3);
       expect(top[0]?.id).toBe(id);
     }
+  });
+
+  test("a probability that cannot be had fails the task, so that another node does it", async () => {
+    if (software === "vLLM") return;
+    const server = await start(routes, multiBytePath);
+    const { engine } = await openEngine(server, { folder });
+    const asking = ask(engine, { sampling: { maxTokens: 24, logprobs: { top: 1 } } });
+    await expect(asking).rejects.toBeInstanceOf(UpstreamError);
+    await server.close();
   });
 
   test.each<[what: Fault["what"], words: string]>([
