@@ -10,6 +10,8 @@ const completionSchema = z.object({
   n_predict: z.int(),
   stream: z.boolean(),
   return_tokens: z.literal(true),
+  /** Builds of 2026 take no -1 for all. */
+  repeat_last_n: z.int().nonnegative(),
   logit_bias: z.array(z.tuple([z.int(), z.number()])).optional(),
   n_probs: z.int().positive().optional(),
   grammar: z.string().optional(),

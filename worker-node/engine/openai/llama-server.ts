@@ -156,7 +156,8 @@ export class LlamaServer implements Upstream {
       top_p: sampling.topP,
       frequency_penalty: sampling.frequencyPenalty,
       presence_penalty: sampling.presencePenalty,
-      repeat_last_n: -1,
+      // All of them; some builds refuse the -1 that others take for it.
+      repeat_last_n: this.contextTokens,
       // What llama-server does of its own accord and nobody has asked for.
       ...{ top_k: 0, min_p: 0, typical_p: 1, repeat_penalty: 1, dry_multiplier: 0, xtc_probability: 0 },
       ...(sampling.logitBias === undefined ? {} : { logit_bias: sampling.logitBias }),
