@@ -41,6 +41,9 @@ test.each<[what: string, args: string[], words: string]>([
   ["too many slots", ["start", ...router, "--slots", "257"], "Use a whole number from 1 to 256."],
   ["an empty name", ["start", ...router, "--name", " "], "Use 1 to 100 characters."],
   ["a GPU that is no mode", ["start", ...router, "--gpu", "cuda"], "Use auto or off."],
+  ["an engine that there is none of", ["start", ...router, "--engine", "tgi"], "Allowed choices are llama, openai."],
+  ["an openai engine without a server", ["start", ...router, "--engine", "openai"], "needs --upstream <url>"],
+  ["a server for the wrong engine", ["start", ...router, "--upstream", "http://x"], "are for --engine openai"],
   ["a model that is in no catalogue", ["models", "pull", "gpt-9"], "The catalogue has no gpt-9. It has smollm2"],
   ["a file that is not there", ["models", "add", "/nowhere/model.gguf"], "/nowhere/model.gguf"],
 ])("%s is said in a sentence, with an exit code", async (_what, args, words) => {
@@ -61,6 +64,19 @@ test("a broken key file is said in a sentence, before any model is loaded", asyn
   expect(readdirSync(home)).toEqual(["node-key.json"]);
 });
 
+test("an upstream that is not there is said in a sentence", async () => {
+  const upstream = ["--engine", "openai", "--upstream", "http://127.0.0.1:1/v1"];
+  const { code, text } = await node([
+    "start",
+    ...router,
+    ...upstream,
+    "--home",
+    mkdtempSync(join(folder, "upstream-")),
+  ]);
+  expect(text).toMatch(/^http:\/\/127\.0\.0\.1:1 cannot be used: .* Start the server first, or check --upstream\.\n$/);
+  expect(code).toBe(1);
+});
+
 test("the version is that of the package, and is what a hello tells", async () => {
   const { version } = z.object({ version: z.string() }).parse(description);
   expect(software).toBe(`cortensor-node/${version}`);
@@ -69,7 +85,7 @@ test("the version is that of the package, and is what a hello tells", async () =
 
 test("the help tells every command and no secret", async () => {
   const secret = "inv-abcd-0123456789abcdefghjkmnpqrstvwxyz";
-  const { code, text } = await node(["help", "start"], { CORTENSOR_TOKEN: secret });
+  const { code, text } = await node(["help", "start"], { CORTENSOR_TOKEN: secret, CORTENSOR_UPSTREAM_KEY: secret });
   expect(code).toBe(0);
   expect(text).toContain("CORTENSOR_TOKEN");
   expect(text).not.toContain(secret);

@@ -4,7 +4,9 @@ import { limits } from "../core/limits.ts";
 import { doctor } from "./commands/doctor.ts";
 import { start } from "./commands/start.ts";
 import { status } from "./commands/status.ts";
+import { UpstreamError, UpstreamRefusedError } from "./engine/openai/upstream-error.ts";
 import { BrokenHomeError } from "./home.ts";
+import type { UpstreamAddress } from "./load-upstream-engines.ts";
 import { defaultCacheDir } from "./models/cache-dir.ts";
 import { ModelError } from "./models/model-error.ts";
 import { addModel, listModels, pullModel, verifyModels } from "./models/models-command.ts";
@@ -77,18 +79,27 @@ export async function main(argv: readonly string[]): Promise<number> {
     .option("--name <name>", "what to call this box", boxName, os.hostname())
     .option("--slots <n>", "tasks at once, per model", wholeNumber({ most: limits.slotsPerModel }), 4)
     .option("--context <tokens>", "longest prompt plus answer", wholeNumber({ most: 10_000_000 }), 8_192)
+    .addOption(
+      new Option("--engine <engine>", "llama runs model files itself; openai uses a server that runs them already")
+        .choices(["llama", "openai"])
+        .default("llama"),
+    )
+    .option("--upstream <url>", "for openai: that server (llama-server or vLLM), as http://127.0.0.1:8080/v1", httpUrl)
+    .addOption(new Option("--upstream-key <key>", "its API key, if it wants one").env("CORTENSOR_UPSTREAM_KEY"))
+    .option("--model-file <file>", "the file that it has loaded, whose hash says which model it is")
     .option("--threads <n>", "CPU threads; from the free cores unless given", wholeNumber({ most: 1_024 }))
     .option("--gpu <mode>", "auto, or off for the CPU alone", gpuMode, "auto")
     .option("--home <dir>", "this node's own folder: key, status, logs (default: $CORTENSOR_HOME, or ~/.cortensor)")
     .option(...cacheFlag)
     .option("--log-token-ids", "keep every answer's token ids in outputs.jsonl of the home", false)
     .option("--exit-with-parent", "end when standard input closes", false)
-    .action(async (flags: StartFlags) => {
+    .action(async (flags: StartFlags, command: Command) => {
       exitCode = await start({
         routerUrl: flags.router,
         invite: flags.token,
         name: flags.name.slice(0, 100) || "unnamed",
         models: flags.model ?? [],
+        upstream: upstreamOf(flags, command),
         slots: flags.slots,
         contextTokens: flags.context,
         threads: flags.threads,
@@ -114,7 +125,8 @@ export async function main(argv: readonly string[]): Promise<number> {
     return exitCode;
   } catch (error) {
     // A named error says by itself what to do; anything else is a bug and is shown whole.
-    const isNamed = error instanceof ModelError || error instanceof BrokenHomeError;
+    const named = [ModelError, BrokenHomeError, UpstreamRefusedError, UpstreamError];
+    const isNamed = error instanceof Error && named.some((kind) => error instanceof kind);
     console.error(isNamed ? error.message : error);
     return 1;
   }
@@ -124,6 +136,10 @@ interface StartFlags {
   router: URL;
   token?: string;
   model?: string[];
+  engine: "llama" | "openai";
+  upstream?: URL;
+  upstreamKey?: string;
+  modelFile?: string;
   name: string;
   slots: number;
   context: number;
@@ -133,6 +149,19 @@ interface StartFlags {
   cache: string;
   logTokenIds: boolean;
   exitWithParent: boolean;
+}
+
+/** The server that the flags name; they must go together. Ends the process with a sentence where they do not. */
+function upstreamOf(flags: StartFlags, command: Command): UpstreamAddress | undefined {
+  const { engine, upstream: url, upstreamKey: key, modelFile } = flags;
+  if (engine === "openai") {
+    if (url === undefined) command.error("error: --engine openai needs --upstream <url>");
+    return { url, key, modelFile };
+  }
+  if (url !== undefined || modelFile !== undefined) {
+    command.error("error: --upstream and --model-file are for --engine openai");
+  }
+  return undefined;
 }
 
 /** Aborts on Ctrl-C, so that a half-done pull cleans up after itself; what it has fetched is resumed next time. */

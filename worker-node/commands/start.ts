@@ -1,32 +1,22 @@
 import { mkdirSync } from "node:fs";
 import { nodeIdOf } from "../../core/identity/node-key.ts";
 import { ConnectionRefused, RouterConnection } from "../connection/router-connection.ts";
-import { describeHardware } from "../engine/hardware.ts";
 import { defaultHomeDir, loadNodeKey } from "../home.ts";
-import { loadEngines } from "../load-engines.ts";
-import { holdModels } from "../models/hold-models.ts";
 import { software } from "../software.ts";
 import { isNodeRunning, readNodeStatus } from "../status-file.ts";
 import { StatusKeeper } from "../status-keeper.ts";
 import { OutputLog, taskLine } from "../task-log.ts";
 import { TaskRunner } from "../task-runner.ts";
+import { loadModels, type ModelOptions } from "./load-models.ts";
 
-export interface StartOptions {
+export interface StartOptions extends ModelOptions {
   routerUrl: URL;
   invite: string | undefined;
   name: string;
-  /** Names or paths; empty: all that this machine holds, and the catalogue's small ones where it holds none. */
-  models: readonly string[];
-  slots: number;
-  contextTokens: number;
-  threads: number | undefined;
-  gpu: "auto" | false;
   homeDir: string | undefined;
-  cacheDir: string;
   logTokenIds: boolean;
   /** End when standard input closes: whoever started this node is gone. */
   exitWithParent: boolean;
-  out: (line: string) => void;
 }
 
 /**
@@ -51,15 +41,13 @@ export async function start(options: StartOptions): Promise<number> {
     work: () => ({ running: runner?.runningCount ?? 0, tasksResumed: runner?.resumedCount ?? 0 }),
   });
 
-  const terminal = process.stderr.isTTY ? process.stderr : undefined;
-  const resolved = await holdModels({ names: options.models, cacheDir: options.cacheDir, out, terminal });
-  const { llama, models } = await loadEngines({ ...options, models: resolved });
+  const loaded = await loadModels(options);
+  const { models, hardware, engine } = loaded;
   for (const { card } of models) {
     out(
       `loaded ${card.name} (${card.quantization}, ${card.contextTokens} tokens, ${card.slots} slots, ${card.tokensPerSecond} tokens/s)`,
     );
   }
-  const { backend, ...hardware } = await describeHardware(llama);
   const outputLog = options.logTokenIds ? new OutputLog(homeDir) : undefined;
 
   const connection = new RouterConnection({
@@ -69,7 +57,7 @@ export async function start(options: StartOptions): Promise<number> {
       invite: options.invite,
       name: options.name,
       software,
-      engine: `llama.cpp ${backend.llamaCpp} (node-llama-cpp ${backend.nodeLlamaCpp})`,
+      engine,
       hardware,
       models: models.map(({ card }) => card),
     },
@@ -162,8 +150,7 @@ export async function start(options: StartOptions): Promise<number> {
   } finally {
     status.stop();
     await tasks.close();
-    for (const { engine } of models) await engine.dispose();
-    await llama.dispose();
+    await loaded.dispose();
     await outputLog?.close();
   }
 }

@@ -1,8 +1,9 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
 import type { ChatMessage, Sampling } from "../../core/wire/task-input.ts";
-import { type Answer, ask, greedy, headOf, user } from "./ask-engine.fixture.ts";
+import { type Answer, ask, greedy, headOf, prepare, user } from "./ask-engine.fixture.ts";
 import type { Engine } from "./engine.ts";
 import { UnknownTokenError } from "./unknown-token-error.ts";
+import { UnsupportedTaskError } from "./unsupported-task-error.ts";
 
 /** An engine and how many slots remember what ran in them. */
 export interface ContinuingEngine {
@@ -27,7 +28,9 @@ export async function expectEveryCutToJoin(
     const rest = await ask(engine, { ...asking, continues: head.tokenIds });
     expect([...head.tokenIds, ...rest.tokenIds], `ids continued after ${cut}`).toEqual(whole.tokenIds);
     expect(head.text + rest.text, `text continued after ${cut}`).toBe(whole.text);
-    expect(rest.outcome).toEqual({ ...whole.outcome, completionTokens: whole.tokenIds.length - cut });
+    // An engine may give several tokens in one piece; its reader has them all or none.
+    const left = whole.tokenIds.length - head.tokenIds.length;
+    expect(rest.outcome).toEqual({ ...whole.outcome, completionTokens: left });
   }
   return whole;
 }
@@ -38,7 +41,15 @@ async function forget({ engine, slots }: ContinuingEngine): Promise<void> {
 }
 
 /** What every engine guarantees of an answer that another node began; part of `describeEngine`. */
-export function describeContinuation({ makeChat, slots }: { makeChat(): Promise<Engine>; slots: number }): void {
+export function describeContinuation({
+  makeChat,
+  slots,
+  leavesPenalties = false,
+}: {
+  makeChat(): Promise<Engine>;
+  slots: number;
+  leavesPenalties?: boolean;
+}): void {
   let engine: Engine;
   let continuing: ContinuingEngine;
   beforeAll(async () => {
@@ -51,11 +62,24 @@ export function describeContinuation({ makeChat, slots }: { makeChat(): Promise<
     expect((await expectEveryCutToJoin(continuing, {})).tokenIds.length).toBeGreaterThan(1);
   });
 
-  test("penalties count what was continued", async () => {
-    const sampling = { frequencyPenalty: 1.3, presencePenalty: 0.7, maxTokens: 24 };
+  const penalties = { frequencyPenalty: 1.3, presencePenalty: 0.7, maxTokens: 24 };
+
+  const leavePenalties = async () => {
+    const { tokenIds } = await ask(engine, { sampling: penalties });
+    const asked = prepare(engine, { sampling: penalties, continues: tokenIds.slice(0, 3) });
+    await expect(asked).rejects.toThrow("cannot continue an answer with penalties");
+    // Which would tell the caller that no node can.
+    await expect(asked).rejects.not.toBeInstanceOf(UnsupportedTaskError);
+  };
+
+  const countPenalties = async () => {
+    const sampling = penalties;
     const whole = await expectEveryCutToJoin(continuing, { sampling });
     expect(whole.tokenIds).not.toEqual((await ask(engine, { sampling: { maxTokens: 24 } })).tokenIds);
-  });
+  };
+
+  if (leavesPenalties) test("an answer with penalties is left to another node", leavePenalties);
+  else test("penalties count what was continued", countPenalties);
 
   test("a stop string that begins before the cut and ends after it is found, and no part of it shown", async () => {
     const { text } = await ask(engine, { sampling: { maxTokens: 24 } });

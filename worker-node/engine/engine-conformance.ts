@@ -11,6 +11,8 @@ export interface EngineMakers {
   makeEmbedding(): Promise<Engine>;
   /** Slots of the chat engine. */
   slots: number;
+  /** True where an answer with penalties that another node began is refused, so that it goes to yet another. */
+  leavesPenalties?: boolean;
 }
 
 /**

@@ -29,13 +29,12 @@ export function samplingOptions({
   continuedTokens: number;
 }): SequenceEvaluateOptions {
   const { temperature, topP, frequencyPenalty, presencePenalty } = sampling;
-  const seed = continuedSeed(sampling.seed, continuedTokens);
   const options: SequenceEvaluateOptions = {
     temperature,
     topP,
     topK: candidateTokens,
     minP: 0,
-    seed: seed === drawnSeed ? drawnSeed - 1 : seed,
+    seed: samplerSeed({ seed: sampling.seed, position: continuedTokens }),
   };
   if (frequencyPenalty === 0 && presencePenalty === 0) return options;
   return {
@@ -51,14 +50,19 @@ export function samplingOptions({
 }
 
 /**
- * The seed of an answer's sampler from position `continuedTokens` on, 32 bits; at 0 the task's own.
+ * The seed of an answer's sampler from token `position` on, 32 bits; at 0 the task's own, but for the one that llama.cpp
+ * takes for none.
  *
  * A sampler begun anew with the task's seed would draw the same numbers that chose the first tokens, and so lean
  * towards repeating them. The mixing is MurmurHash3's finaliser.
  */
-function continuedSeed(seed: number, continuedTokens: number): number {
-  if (continuedTokens === 0) return seed;
-  let mixed = seed ^ Math.imul(continuedTokens, 0x9e37_79b1);
+export function samplerSeed({ seed, position }: { seed: number; position: number }): number {
+  const own = position === 0 ? seed : mix(seed, position);
+  return own === drawnSeed ? drawnSeed - 1 : own;
+}
+
+function mix(seed: number, position: number): number {
+  let mixed = seed ^ Math.imul(position, 0x9e37_79b1);
   mixed = Math.imul(mixed ^ (mixed >>> 16), 0x85eb_ca6b);
   mixed = Math.imul(mixed ^ (mixed >>> 13), 0xc2b2_ae35);
   return (mixed ^ (mixed >>> 16)) >>> 0;

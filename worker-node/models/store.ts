@@ -160,7 +160,8 @@ function chooseName({
   throw new ModelError("invalid_name", `${path} has no name that can be used. Choose one with --name.`);
 }
 
-const slug = (text: string) =>
+/** A text as a model's name, as far as that goes. */
+export const slug = (text: string) =>
   text
     .toLowerCase()
     .replace(/[^a-z0-9._]+/g, "-")

@@ -274,7 +274,7 @@ class SchemaReader {
     }
     const known = this.#refs.get(pointer);
     if (known !== undefined) return rule(known);
-    const name = `ref_${this.#refs.size}`;
+    const name = `ref${this.#refs.size}`;
     this.#refs.set(pointer, name);
     this.#set(name, text(""));
     this.#set(name, this.#value(this.#resolve(pointer, at), pointer, depth + 1));
@@ -314,7 +314,8 @@ class SchemaReader {
   }
 
   #named(kind: string, part: Part): Part {
-    const name = `${kind}_${this.#rules.size}`;
+    // Without an underscore, which llama.cpp's grammars do not have in a name.
+    const name = `${kind}${this.#rules.size}`;
     this.#set(name, part);
     return rule(name);
   }
