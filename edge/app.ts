@@ -10,6 +10,8 @@ import { drainBody } from "./drain-body.ts";
 import { requireSettings } from "./env.ts";
 import { errorResponse, toRefusal } from "./errors.ts";
 import { listModels } from "./model-directory.ts";
+import { docsPage } from "./openapi/docs-page.ts";
+import { openApiDocument } from "./openapi/document.ts";
 import { deleteInvite, deleteKey, getInvites, getKeys, postInvite, postKey } from "./routes/admin-secrets.ts";
 import { getTrace } from "./routes/admin-trace.ts";
 import { cancelBatch, getBatch, getBatches, postBatch } from "./routes/batches.ts";
@@ -33,6 +35,8 @@ const methodsOf: Readonly<Record<string, readonly string[]>> = {
   "/v1/admin/keys": ["GET", "POST"],
   "/v1/admin/invites": ["GET", "POST"],
   "/v1/admin/trace": ["GET"],
+  "/openapi.json": ["GET"],
+  "/docs": ["GET"],
   "/healthz": ["GET"],
   "/": ["GET"],
 };
@@ -110,6 +114,8 @@ export function createApp(): Hono<AppEnv> {
 
   app.get("/v1/admin/trace", getTrace);
 
+  app.get("/openapi.json", (context) => context.json(openApiDocument(new URL(context.req.url).origin)));
+  app.get("/docs", (context) => context.html(docsPage()));
   app.get("/healthz", getHealth);
   app.get("/", async (context) =>
     context.html(homePage({ models: await listModels(context.env), origin: new URL(context.req.url).origin })),

@@ -68,6 +68,10 @@ export function errorResponse(refusal: Refusal, extraHeaders: Readonly<Record<st
 }
 
 export function statusOfRefusal({ code }: Refusal): number {
+  return statusOfCode(code);
+}
+
+export function statusOfCode(code: RefusalCode): number {
   return statusOf[code][0];
 }
 

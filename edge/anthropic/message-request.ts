@@ -53,7 +53,7 @@ type Message = z.output<typeof messageSchema>;
 
 const isParallel = { disable_parallel_tool_use: z.boolean().nullish() };
 
-const countRequestSchema = z.object({
+export const countRequestSchema = z.object({
   model: z.string().min(1),
   messages: z
     .array(messageSchema)
@@ -90,7 +90,7 @@ const countRequestSchema = z.object({
   network: networkSchema,
 });
 
-const messageRequestSchema = countRequestSchema.extend({
+export const messageRequestSchema = countRequestSchema.extend({
   max_tokens: z.int("must be a whole number").min(1, "must be at least 1"),
   temperature: z.number().min(0, "must be at least 0").max(1, "must be at most 1").nullish(),
   top_p: topPSchema,

@@ -22,7 +22,7 @@ export const metadataSchema = z
   .refine((metadata) => Object.keys(metadata).length <= 16, "must hold at most 16 pairs")
   .nullish();
 
-const chatRequestSchema = z.object({
+export const chatRequestSchema = z.object({
   model: z.string().min(1),
   messages: messagesSchema,
   ...samplingFields,

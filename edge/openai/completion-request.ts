@@ -16,7 +16,7 @@ const promptSchema = z.union([z.string(), tokenIds, z.array(z.string()).min(1), 
   error: "must be a text, a list of texts, a list of token ids, or a list of such lists",
 });
 
-const completionRequestSchema = z.object({
+export const completionRequestSchema = z.object({
   model: z.string().min(1),
   prompt: promptSchema,
   ...samplingFields,

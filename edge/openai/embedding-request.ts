@@ -12,7 +12,7 @@ const tokenIds = z
   .min(1, "must hold at least one token id")
   .max(limits.promptTokens);
 
-const embeddingRequestSchema = z.object({
+export const embeddingRequestSchema = z.object({
   model: z.string().min(1),
   input: z.union(
     [

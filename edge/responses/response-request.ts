@@ -20,7 +20,7 @@ import { type InputItem, inputSchema, itemsOf } from "./response-items.ts";
 
 const namedTool = z.object({ type: z.literal("function"), name: z.string() });
 
-const responseRequestSchema = z.object({
+export const responseRequestSchema = z.object({
   model: z.string().min(1),
   input: inputSchema,
   instructions: z.string().max(limits.promptCharacters).nullish(),

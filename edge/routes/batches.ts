@@ -17,7 +17,7 @@ import { readFile } from "./files.ts";
 
 const windowMs = 24 * 3_600_000;
 
-const batchRequestSchema = z.object({
+export const batchRequestSchema = z.object({
   input_file_id: z.string().min(1).max(128),
   endpoint: z.enum(batchEndpoints, { error: `must be one of ${batchEndpoints.join(", ")}` }),
   completion_window: z.literal("24h", { error: "must be 24h" }),
@@ -44,7 +44,7 @@ export async function postBatch(context: Context<AppEnv>): Promise<Response> {
   return context.json(await askAgain<object>(() => sessionStub(context.env, id).begin(batch)));
 }
 
-const listQuerySchema = z.object({
+export const batchListSchema = z.object({
   limit: z.coerce
     .number()
     .int("must be a whole number")
@@ -57,7 +57,7 @@ const listQuerySchema = z.object({
 /** `GET /v1/batches`, newest first. */
 export async function getBatches(context: Context<AppEnv>): Promise<Response> {
   const { accountId } = await authenticate(context.req.raw, context.env);
-  const { limit, after } = parseRequest(listQuerySchema, context.req.query());
+  const { limit, after } = parseRequest(batchListSchema, context.req.query());
   const page = await objectStub(context.env.ACCOUNT, accountId).shelf("batch", { limit, after, order: "desc" });
   const read = await Promise.all(
     page.entries.map(({ id }) => askAgain<object | undefined>(() => sessionStub(context.env, id).read(accountId))),

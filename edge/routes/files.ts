@@ -15,7 +15,7 @@ import { parseRequest } from "../openai/parse-request.ts";
 
 const dayMs = 24 * 3_600_000;
 
-const fieldsSchema = z.object({
+export const fileFieldsSchema = z.object({
   purpose: z.enum(filePurposes),
   "expires_after[anchor]": z.literal("created_at").optional(),
   "expires_after[seconds]": z.coerce
@@ -42,7 +42,7 @@ export async function postFile(context: Context<AppEnv>): Promise<Response> {
         written = { sizeBytes: await store.put(key, part.bytes), filename };
       } else fields[part.name] = await textOf(part);
     }
-    const wanted = parseRequest(fieldsSchema, fields);
+    const wanted = parseRequest(fileFieldsSchema, fields);
     if (written === undefined) throw missing("file", "It is the file itself, as a part of the form with a name.");
     const createdAtMs = Date.now();
     // A batch's input goes with the batch's results, as OpenAI has it.
@@ -69,7 +69,7 @@ export async function putFile(
   await askAgain(() => objectStub(env.ACCOUNT, accountId).putOnShelf("file", entry));
 }
 
-const listQuerySchema = z.object({
+export const fileListSchema = z.object({
   limit: z.coerce
     .number()
     .int("must be a whole number")
@@ -84,7 +84,7 @@ const listQuerySchema = z.object({
 /** `GET /v1/files`. */
 export async function getFiles(context: Context<AppEnv>): Promise<Response> {
   const { accountId } = await authenticate(context.req.raw, context.env);
-  const { purpose, ...query } = parseRequest(listQuerySchema, context.req.query());
+  const { purpose, ...query } = parseRequest(fileListSchema, context.req.query());
   const { entries, hasMore } = await objectStub(context.env.ACCOUNT, accountId).shelf("file", {
     ...{ ...query, after: query.after },
   });

@@ -38,7 +38,7 @@ export async function cancelResponse(context: Context<AppEnv>): Promise<Response
   return context.json((await responseStub(context.env, id).cancel(principal.accountId)) ?? body);
 }
 
-const listQuerySchema = z.object({
+export const inputItemsListSchema = z.object({
   limit: z.coerce
     .number()
     .int("must be a whole number")
@@ -52,7 +52,7 @@ const listQuerySchema = z.object({
 /** `GET /v1/responses/{id}/input_items`: the items of its own request, newest first unless asked otherwise. */
 export async function getInputItems(context: Context<AppEnv>): Promise<Response> {
   const principal = await authenticate(context.req.raw, context.env);
-  const { limit, order, after } = parseRequest(listQuerySchema, context.req.query());
+  const { limit, order, after } = parseRequest(inputItemsListSchema, context.req.query());
   const { inputItems } = await readResponse(idOf(context), principal, context.env);
   const items = z.array(z.looseObject({ id: z.string() })).parse(inputItems);
   const ordered = order === "asc" ? items : items.toReversed();

@@ -1,4 +1,4 @@
-import type { ChatMessage, Sampling } from "../../core/wire/task-input.ts";
+import type { ChatInput, ChatMessage, Sampling } from "../../core/wire/task-input.ts";
 import type { ChatOutcome, ChatPiece, Engine, PreparedChat } from "./engine.ts";
 
 /** Always the likeliest token, twelve of them. */
@@ -25,6 +25,8 @@ export interface Asking {
   sampling?: Partial<Sampling>;
   continues?: readonly number[];
   signal?: AbortSignal;
+  /** What the answer must be, and tools. */
+  input?: Partial<Pick<ChatInput, "format" | "tools" | "toolChoice" | "isSingleCall">>;
   /** Called at each piece with the number of pieces so far. */
   onPiece?: (count: number) => void;
 }
@@ -48,10 +50,10 @@ export async function ask(engine: Engine, asking: Asking = {}): Promise<Answer> 
 
 export async function prepare(
   engine: Engine,
-  { messages = [user("hello")], sampling = {}, continues }: Asking,
+  { messages = [user("hello")], sampling = {}, continues, input = {} }: Asking,
 ): Promise<PreparedChat> {
   const prepared = await engine.prepareChat(
-    { kind: "chat", messages, sampling: { ...greedy, ...sampling } },
+    { kind: "chat", messages, sampling: { ...greedy, ...sampling }, ...input },
     continues === undefined ? undefined : { continues },
   );
   if (prepared.kind !== "prepared") throw new Error(`the prompt has ${prepared.promptTokens} tokens and does not fit`);

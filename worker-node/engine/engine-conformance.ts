@@ -99,7 +99,7 @@ function describeChat({ makeChat, slots }: EngineMakers): void {
       const stop = whole.slice(Math.floor(whole.length / 3)).slice(0, length);
       const { outcome, text } = await ask(engine, { sampling: { maxTokens: 24, stop: [stop] } });
       expect(text).toBe(whole.slice(0, whole.indexOf(stop)));
-      expect(outcome.finishReason).toBe("stop");
+      expect(outcome).toMatchObject({ finishReason: "stop", stopSequence: stop });
     }
   });
 

@@ -140,16 +140,16 @@ export class OpenAiChatEngine implements Engine {
       longestTokens: Math.min(maxTokens ?? room, room),
       detokenize: (tokenIds) => this.#upstream.detokenize(tokenIds),
     });
-    if (answer.ended !== undefined) return { finishReason: answer.ended, promptTokens, completionTokens: 0 };
     let completionTokens = 0;
     const count = (piece: ChatPiece) => {
       completionTokens += piece.tokenIds.length;
       onPiece(piece);
     };
-    const finishReason = await this.#generate(work, { answer, onPiece: count, signal });
+    const finishReason = answer.ended ?? (await this.#generate(work, { answer, onPiece: count, signal }));
     const rest = answer.ended === undefined ? answer.flush() : "";
     if (rest !== "") onPiece({ tokenIds: [], text: rest });
-    return { finishReason, promptTokens, completionTokens };
+    const { stopSequence } = answer;
+    return { finishReason, ...(stopSequence === undefined ? {} : { stopSequence }), promptTokens, completionTokens };
   }
 
   async #generate(

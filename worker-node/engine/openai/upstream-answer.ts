@@ -52,6 +52,11 @@ export class UpstreamAnswer {
     return this.#ended;
   }
 
+  /** The stop string that ended it, where one did. */
+  get stopSequence(): string | undefined {
+    return this.#matcher.matched;
+  }
+
   /** Takes the next piece. The last one by length also lets out what was held back, so that its text is the ids' too. */
   async push({ tokenIds, text, logprobs }: UpstreamPiece): Promise<ChatPiece> {
     this.#tokens += tokenIds.length;

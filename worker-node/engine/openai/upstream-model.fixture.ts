@@ -84,7 +84,7 @@ export class UpstreamModel {
   render(given: unknown): string {
     const messages = messagesSchema.parse(given);
     const source = this.vocabulary.chatTemplate ?? "";
-    const text = compileChatTemplate({ source, bosText: "", eosText: "" }).render(messages);
+    const text = compileChatTemplate({ source, bosText: "", eosText: "" }).render({ messages });
     this.#conversations.set(this.tokenize(text).join(), messages);
     return text;
   }
