@@ -26,6 +26,13 @@ function run(command: string, args: readonly string[]): string {
 test.each<[file: string, args: string[], expected: RegExp]>([
   ["chat.ts", [], /Paris/],
   ["stream.ts", ["Count to five."], /\d+ tokens in, \d+ out/],
+  ["tools.ts", [], /^called get_weather for .+\n.+/],
+  ["structured-output.ts", [], /"size": "(small|large)"/],
+  ["batch.ts", [], /^completed .*total: 4, completed: 4, failed: 0[\s\S]*^Cairo: /m],
+  ["responses.ts", [], /Paris[\s\S]*\n.+/],
+  ["anthropic.ts", [], /Paris[\s\S]*(end_turn|max_tokens): \d+ tokens in, \d+ out/],
+  ["langchain.ts", [], /name: .*age: \d+/],
+  ["ai-sdk.ts", [], /Paris[\s\S]*\d+ tokens/],
   ["embeddings-search.ts", ["What shall we cook?"], /^0\.\d{3} Stir the soup/],
 ])("the example %s does what it says", (file, args, expected) => {
   expect(run(projectNode, [join(examples, file), ...args])).toMatch(expected);
