@@ -59,6 +59,7 @@ export const fieldDescriptions: Record<string, string> = {
   "task.input": "What to do.",
   "task.continues":
     "Token ids of this answer that other nodes made and the reader has, in order: the answer goes on after them. They count for `maxTokens`, penalties and stop sequences, and not for the counts of this attempt.",
+  "task.wantsPromptIds": "The commit is to tell the prompt's token ids.",
 
   "cancel.attemptId": "The attempt to stop.",
   "resume.attemptId": "The attempt.",
@@ -100,6 +101,9 @@ export const fieldDescriptions: Record<string, string> = {
   "commit.stopSequence": "The one of the task's `stop` that ended the answer; absent where the model ended it itself.",
   "commit.promptTokens": "As in the `ack`.",
   "commit.completionTokens": "The number of token ids in the attempt's deltas. 0 for an embedding.",
+  "commit.commitment":
+    "What the node stands by from now on; each answer of text has one. See [Commitments](#commitments).",
+  "commit.promptIds": "The prompt as the node read it, where the task asks for it.",
 
   "fail.attemptId": "The attempt.",
   "fail.reason": "Why.",
@@ -131,6 +135,14 @@ export const fieldDescriptions: Record<string, string> = {
   "completion input.prompt": "A text to go on with, or its token ids; no template is applied.",
   "completion input.sampling": "How to choose tokens.",
   "embedding input.texts": "Texts to embed, or their token ids, each on its own. Their places count from 0.",
+  "check input.of": "What was asked.",
+  "check input.tokenIds": "Ids of the whole answer, in order.",
+  "check input.text": "The text that the consumer was given for them.",
+  "check input.finishReason":
+    "How the answer ended: `stop` without a stop sequence means that the model ended it. `null`: it was cut off.",
+  "check input.stopSequence": "The stop sequence that ended it, where one did.",
+  "check input.positions":
+    "Positions to look at, ascending, counted from 0. The number of ids stands for the answer's end, where the model ended it.",
 
   "message.role": "Who speaks.",
   "message.content": "What they say. Text is text: what looks like a control token of the model is not one.",
@@ -152,9 +164,12 @@ export const fieldDescriptions: Record<string, string> = {
 
   "sampling.temperature": "0 takes the likeliest token.",
   "sampling.topP": "Draw from the likeliest tokens whose shares sum to this.",
+  "sampling.topK": "Draw from so many of the likeliest tokens; never more than 64, which is also meant by its absence.",
+  "sampling.minP": "Draw from tokens at least so likely beside the likeliest, as a share of its probability.",
   "sampling.frequencyPenalty": "Taken off a token's logit for each time that it came already.",
   "sampling.presencePenalty": "Taken off a token's logit once it came at all.",
-  "sampling.seed": "Seeds the draws.",
+  "sampling.seed":
+    "The key of the draws: the same seed, prompt and model file give the same answer. See docs/SAMPLING.md.",
   "sampling.stop": "The answer ends before the first of these, which is not part of it.",
   "sampling.logitBias": "Token ids and what is added to their logits before all else.",
   "sampling.logprobs": "Tell the probability of each token.",
@@ -197,6 +212,17 @@ export const fieldDescriptions: Record<string, string> = {
   "delta item.vectors": "Embeddings that are done, each text's once.",
   "vector.index": "Which text of the input, counted from 0.",
   "vector.float32": "Little-endian float32 values, in base64 with padding. Unit length.",
+  "delta item.report": "Of a check: all that it found, in one piece.",
+  "check report.findings": "One for each position that was asked for, in the same order.",
+  "check report.isTextOfTokens": "Whether the ids spell the text.",
+  "check report.isEndRight":
+    "Whether an answer of these ids ends where this one did: at the stop sequence, at `maxTokens`, at the context's end.",
+  "finding.position": "The position.",
+  "finding.margin":
+    "By how many logits the claimed token falls short of the one that this node would have chosen, at most 5.",
+  "finding.rank": "How many candidates come before it: 0 where it is the choice.",
+  "commitment.head": "Last link of the chain over the answer's token ids: SHA-256, base64url.",
+  "commitment.signature": "Ed25519 signature of the node, base64url.",
 
   "context_length_exceeded.promptTokens": "Tokens that the prompt has.",
   "context_length_exceeded.contextTokens": "Tokens that the model reads.",

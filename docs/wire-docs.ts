@@ -1,9 +1,12 @@
 import { z } from "zod";
+import { commitmentSchema } from "../core/commitment/commitment.ts";
 import { modelCardSchema } from "../core/model/model-card.ts";
 import { nodeFrameExamples, routerFrameExamples } from "../core/wire/frame-examples.ts";
 import {
+  checkReportSchema,
   deltaItemSchema,
   failReasonSchema,
+  findingSchema,
   hardwareSchema,
   heldAttemptSchema,
   helloFrameSchema,
@@ -15,6 +18,7 @@ import { ackedFrameSchema, routerFrameSchema, welcomeFrameSchema } from "../core
 import {
   chatInputSchema,
   chatMessageSchema,
+  checkInputSchema,
   completionInputSchema,
   embedInputSchema,
   outputFormatSchema,
@@ -49,6 +53,7 @@ const parts: Readonly<Record<string, z.ZodType>> = {
   "chat input": chatInputSchema,
   "completion input": completionInputSchema,
   "embedding input": embedInputSchema,
+  "check input": checkInputSchema,
   message: chatMessageSchema,
   tool: toolSchema,
   "tool call": toolCallSchema,
@@ -68,6 +73,9 @@ const parts: Readonly<Record<string, z.ZodType>> = {
   logprob: logprobSchema,
   alternative: logprobSchema.shape.top.element,
   vector: deltaItemSchema.shape.vectors.unwrap().element,
+  "check report": checkReportSchema,
+  finding: findingSchema,
+  commitment: commitmentSchema,
 };
 
 /**

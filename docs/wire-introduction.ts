@@ -135,6 +135,24 @@ with one space after each colon and comma that stand here, one line feed where a
 \`parameters\` asks for. The node forces it token by token from \`<tool_call>\` on. Text before, between and after is what
 the model says beside its calls; \`<tool_call>\` is never part of that.
 
+### Commitments
+
+Tokens are chosen as docs/SAMPLING.md says, to the bit, so that another node can tell whether an answer is the model's.
+The \`commit\` of a chat's or a completion's answer has a \`commitment\`, which the node can be held to:
+
+- \`head\` is the last link of a chain of SHA-256 over the ids of the whole answer, those that it \`continues\` included. The
+  first link is that of the text \`cortensor-edge answer 1\`, the task's id and the model's hash, a line feed between each;
+  every token adds the hash of the link before and of its id as four bytes, little-endian.
+- \`signature\` is the node's, Ed25519, over the lines \`cortensor-edge commitment 1\`, task's id, attempt's id, model's
+  hash, tokens of the prompt, tokens of the whole answer, finish reason, head, a line feed between each.
+
+### Checks
+
+A task of kind \`check\` asks how plausible another node's answer is. Read prompt and ids in one pass, and for each of
+\`positions\` work out the token that docs/SAMPLING.md chooses there; \`report\` says how far the claimed one falls short of
+it. At the position after the last id it is the best of the tokens that end an answer. A check has no text and no tokens of
+its own.
+
 A node that is silent for ${seconds(limits.silenceMs)} after its \`ack\` is given up.
 
 ## Coming back

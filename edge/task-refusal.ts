@@ -5,7 +5,7 @@ import type { TaskInput } from "../core/wire/task-input.ts";
 import type { ServedModel } from "./objects/status-object.ts";
 
 /** Where each kind of task has its prompt. */
-const promptParams = { chat: "messages", completion: "prompt", embedding: "input" } as const;
+const promptParams = { chat: "messages", completion: "prompt", embedding: "input", check: "input" } as const;
 
 /** The refusal of an admitted task, with what to do about it. `fault` is the node's reason, where the task was at fault. */
 export function taskRefusal(

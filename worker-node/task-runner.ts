@@ -250,6 +250,7 @@ export class TaskRunner {
     const began = () => {
       task.firstTokenMs ??= Date.now() - startedAtMs;
     };
+    if (input.kind === "check") throw new UnsupportedTaskError("this node cannot check answers yet");
     if (input.kind !== "embedding") {
       const prepared = await engine.prepareChat(input, continues === undefined ? {} : { continues });
       if (prepared.kind === "context_overflow") return this.#overflow(task, prepared);

@@ -47,6 +47,10 @@ export class MockEngine implements Engine {
     throw new Error("the mock engine chats");
   }
 
+  async prepareCheck(): Promise<never> {
+    throw new Error("this engine was asked for a check");
+  }
+
   async measureTokensPerSecond(): Promise<number> {
     return this.#paceMs === 0 ? 10_000 : 1_000 / this.#paceMs;
   }

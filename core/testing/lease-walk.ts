@@ -199,7 +199,7 @@ export class LeaseWalk {
       "a welcome names what the node does not hold",
     );
     for (const { nextSeq } of leases) this.#count(nextSeq === null ? "held back" : "goes on");
-    const fields = { protocol: 3, nodeId: toyNodeId, epoch: 1, operator: "operator", resumeToken: "t".repeat(22) };
+    const fields = { protocol: 4, nodeId: toyNodeId, epoch: 1, operator: "operator", resumeToken: "t".repeat(22) };
     const { heartbeatMs, busyHeartbeatMs } = limits;
     link.toNode.push({ type: "welcome", ...fields, heartbeatMs, busyHeartbeatMs, leases });
     this.#perform(effects);

@@ -19,10 +19,10 @@ const nonce = "3q2-7wAAECkzPUdRW2VveYONl6GrtbvFz9nj7fcBCxU";
 
 /** One example of each frame a router sends: what the docs show and the tests parse. */
 export const routerFrameExamples: { readonly [Type in RouterFrame["type"]]: Extract<RouterFrame, { type: Type }> } = {
-  challenge: { type: "challenge", protocols: [3], nonce },
+  challenge: { type: "challenge", protocols: [4], nonce },
   welcome: {
     type: "welcome",
-    protocol: 3,
+    protocol: 4,
     nodeId,
     epoch: 3,
     operator: accountIdSchema.parse("k3j9q1w5e7r2"),
@@ -75,7 +75,7 @@ export const routerFrameExamples: { readonly [Type in RouterFrame["type"]]: Extr
 export const nodeFrameExamples: { readonly [Type in NodeFrame["type"]]: Extract<NodeFrame, { type: Type }> } = {
   hello: {
     type: "hello",
-    protocol: 3,
+    protocol: 4,
     nodeId,
     publicKey: "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo",
     signature: "W03uSlP6r3ppPUUQnmxMjteXnmcEsMMRTwZrlSRPDO9rOs_7DsCfy08hMfSpCc7ONlkZI0unmgSo0-ZI56DbBw",

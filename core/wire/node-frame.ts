@@ -1,4 +1,6 @@
 import { z } from "zod";
+import { commitmentSchema } from "../commitment/commitment.ts";
+import { mostMargin } from "../decoding/claim-margin.ts";
 import { attemptIdSchema, modelHashSchema, nodeIdSchema } from "../ids.ts";
 import { limits } from "../limits.ts";
 import { modelCardSchema } from "../model/model-card.ts";
@@ -91,6 +93,26 @@ export const logprobSchema = tokenLogprobSchema.extend({
 });
 export type Logprob = z.infer<typeof logprobSchema>;
 
+/** How a claimed token stands beside the choice that the checking node would have made. */
+export const findingSchema = z.strictObject({
+  position: z.int().nonnegative(),
+  /** In logits; `core/decoding/claim-margin.ts` defines it. */
+  margin: z.number().min(0).max(mostMargin),
+  rank: z.int().nonnegative(),
+});
+export type Finding = z.infer<typeof findingSchema>;
+
+/** What a check came to. */
+export const checkReportSchema = z.strictObject({
+  /** One for each position that was asked for, in the same order. */
+  findings: z.array(findingSchema).max(limits.continuedTokens),
+  /** Whether the ids spell the text that the caller was given. */
+  isTextOfTokens: z.boolean(),
+  /** Whether an answer of these ids ends where this one did: at a stop sequence, at `maxTokens`, at the context's end. */
+  isEndRight: z.boolean(),
+});
+export type CheckReport = z.infer<typeof checkReportSchema>;
+
 /** A piece of one answer. `seq` counts an attempt's pieces from 0 without gaps. */
 export const deltaItemSchema = z.strictObject({
   attemptId: attemptIdSchema,
@@ -105,6 +127,8 @@ export const deltaItemSchema = z.strictObject({
     .array(z.strictObject({ index: z.int().nonnegative(), float32: z.base64() }))
     .max(limits.embeddingInputs)
     .optional(),
+  /** Of a check: all of it, in one piece. */
+  report: checkReportSchema.optional(),
 });
 export type DeltaItem = z.infer<typeof deltaItemSchema>;
 
@@ -124,6 +148,10 @@ export const commitFrameSchema = z.strictObject({
   promptTokens: z.int().nonnegative(),
   /** Equals the number of token ids in the attempt's deltas. */
   completionTokens: z.int().nonnegative(),
+  /** What the node stands by from now on; a chat's or a completion's answer has one. */
+  commitment: commitmentSchema.optional(),
+  /** The prompt as the node read it, where the task asks for evidence. */
+  promptIds: z.array(z.int().nonnegative()).max(limits.promptTokens).optional(),
 });
 export type CommitFrame = z.infer<typeof commitFrameSchema>;
 

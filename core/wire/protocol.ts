@@ -1,5 +1,5 @@
 /** Protocol versions this code speaks, newest first. A hello names one of those that the challenge offered. */
-export const protocolVersions = [3] as const;
+export const protocolVersions = [4] as const;
 
 /** Path of the socket; a node adds `?node=<its id>`. */
 export const connectPath = "/v1/nodes/connect";

@@ -55,6 +55,8 @@ export const taskFrameSchema = z.strictObject({
    * penalties and stop sequences, not for this attempt's own counts.
    */
   continues: z.array(z.int().nonnegative()).max(limits.continuedTokens).optional(),
+  /** The commit is to tell the prompt's token ids. */
+  wantsPromptIds: z.literal(true).optional(),
 });
 
 /** Stop this attempt; the node answers with a `commit` of what it has (`cancelled`), or nothing if it was over. */

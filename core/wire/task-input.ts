@@ -61,6 +61,10 @@ export const samplingSchema = z.strictObject({
   /** 0 takes the likeliest token. */
   temperature: z.number().min(0).max(2),
   topP: z.number().gt(0).max(1),
+  /** Only so many of the likeliest; there are never more than 64 (docs/SAMPLING.md). Absent is 64. */
+  topK: z.int().positive().max(64).optional(),
+  /** Only tokens at least so likely beside the likeliest, as a share of its probability. Absent is 0. */
+  minP: z.number().min(0).max(1).optional(),
   /** OpenAI's penalties, −2 to 2; 0 is none. */
   frequencyPenalty: z.number().min(-2).max(2),
   presencePenalty: z.number().min(-2).max(2),
@@ -121,10 +125,38 @@ export const embedInputSchema = z.strictObject({
 });
 export type EmbedInput = z.infer<typeof embedInputSchema>;
 
+/**
+ * Another node's answer to check: how plausible each of its tokens is, in one reading of prompt and answer. Who made it
+ * is not told.
+ */
+export const checkInputSchema = z.strictObject({
+  kind: z.literal("check"),
+  /** What was asked. */
+  of: z.discriminatedUnion("kind", [chatInputSchema, completionInputSchema]),
+  /** Ids of the whole answer, in order. */
+  tokenIds: z.array(z.int().nonnegative()).max(limits.continuedTokens),
+  /** The text that the caller was given for them. */
+  text: z.string().max(limits.promptCharacters),
+  /** How the answer ended: `stop` without a stop sequence means that the model ended it. `null`: it was cut off. */
+  finishReason: z.enum(["stop", "length"]).nullable(),
+  stopSequence: z.string().max(limits.stopSequenceCharacters).optional(),
+  /**
+   * Positions to look at, ascending, counted from 0; the number of ids stands for the answer's end, where the model
+   * ended it.
+   */
+  positions: z.array(z.int().nonnegative()).max(limits.continuedTokens),
+});
+export type CheckInput = z.infer<typeof checkInputSchema>;
+
 /** What a node is asked to do, the same for every engine. */
-export const taskInputSchema = z.discriminatedUnion("kind", [chatInputSchema, completionInputSchema, embedInputSchema]);
+export const taskInputSchema = z.discriminatedUnion("kind", [
+  chatInputSchema,
+  completionInputSchema,
+  embedInputSchema,
+  checkInputSchema,
+]);
 export type TaskInput = z.infer<typeof taskInputSchema>;
 
 /** Which kinds of task there are, as they stand on record. */
-export const taskKinds = ["chat", "completion", "embedding"] as const;
+export const taskKinds = ["chat", "completion", "embedding", "check"] as const;
 export type TaskKind = (typeof taskKinds)[number];

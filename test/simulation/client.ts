@@ -149,6 +149,7 @@ export class Client {
       );
       return;
     }
+    if (input.kind === "check") throw new Error("no client asks for a check");
     const due = answerEnd(this.#number, input.sampling.maxTokens ?? toyContextTokens);
     holds(
       this.#tokens === due.tokens && end.finishReason === due.finishReason,

@@ -142,9 +142,11 @@ export class ToyRunner {
     }
     const number = taskNumber(taskId);
     const end =
-      input.kind !== "embedding"
-        ? answerEnd(number, input.sampling.maxTokens ?? toyContextTokens)
-        : { tokens: input.texts.length, finishReason: "stop" as const };
+      input.kind === "embedding"
+        ? { tokens: input.texts.length, finishReason: "stop" as const }
+        : input.kind === "check"
+          ? { tokens: 0, finishReason: "stop" as const }
+          : answerEnd(number, input.sampling.maxTokens ?? toyContextTokens);
     const position = frame.continues?.length ?? 0;
     const run = { frame, number, position, until: end.tokens, finishReason: end.finishReason };
     this.#running.set(attemptId, { ...run, isAcked: false, readyAtMs: 0 });

@@ -43,7 +43,7 @@ test("a good hello is welcomed into the account of its invite", async () => {
   node.send(hello);
   expect(await node.next("welcome")).toEqual({
     type: "welcome",
-    protocol: 3,
+    protocol: 4,
     nodeId: node.nodeId,
     epoch: 1,
     operator: accountId,

@@ -1,5 +1,5 @@
-import type { Logprob } from "../../core/wire/node-frame.ts";
-import type { ChatInput, CompletionInput, EmbedInput } from "../../core/wire/task-input.ts";
+import type { CheckReport, Logprob } from "../../core/wire/node-frame.ts";
+import type { ChatInput, CheckInput, CompletionInput, EmbedInput } from "../../core/wire/task-input.ts";
 
 /** A piece of an answer: the token ids chosen and the text they complete (which may be empty: half a character). */
 export interface ChatPiece {
@@ -44,6 +44,8 @@ export interface ChatOptions {
 export interface PreparedChat {
   kind: "prepared";
   promptTokens: number;
+  /** The prompt's token ids, `promptTokens` of them; absent where the backend does not tell them. */
+  promptIds?: readonly number[];
   /**
    * Runs it. `onPiece` is called in order as tokens come; a piece without ids is the last one, held back until the
    * model ended its answer. Resolves once the engine holds nothing of it any more; aborting `signal` ends it with
@@ -57,6 +59,18 @@ export interface PreparedEmbedding {
   promptTokens: number;
   /** One unit-length vector for each input, in order. Aborting `signal` stops between inputs; the promise then rejects with its reason. */
   run(options: { onVector: (index: number, vector: Float32Array) => void; signal: AbortSignal }): Promise<void>;
+}
+
+/** A claimed answer to check, with its prompt rendered and tokenised. */
+export interface PreparedCheck {
+  kind: "prepared";
+  promptTokens: number;
+  /**
+   * Reads prompt and claimed ids once and says how plausible the answer is (`core/decoding/claim-margin.ts`), beside
+   * the engine's answers and after them where both want to go on. Aborting `signal` makes the promise reject with its
+   * reason.
+   */
+  run(options: { signal: AbortSignal }): Promise<CheckReport>;
 }
 
 /** One loaded model file. All engines pass one conformance suite (`engine-conformance.ts`). */
@@ -73,6 +87,11 @@ export interface Engine {
    */
   prepareChat(input: ChatInput | CompletionInput, options?: ChatOptions): Promise<PreparedChat | ContextOverflow>;
   prepareEmbedding(input: EmbedInput): Promise<PreparedEmbedding | ContextOverflow>;
+  /**
+   * Throws `UnsupportedTaskError` where this engine cannot check. Ids that the model does not have are no error: they
+   * are findings of the greatest margin.
+   */
+  prepareCheck(input: CheckInput): Promise<PreparedCheck | ContextOverflow>;
   /** Decode speed of one stream in tokens per second, measured now by a short run. For embeddings, input tokens per second. */
   measureTokensPerSecond(): Promise<number>;
   /** Waits for what runs, then frees the model. */

@@ -78,6 +78,10 @@ export class HandEngine implements Engine {
     });
   }
 
+  async prepareCheck(): Promise<never> {
+    throw new Error("this engine was asked for a check");
+  }
+
   async measureTokensPerSecond(): Promise<number> {
     return 1;
   }

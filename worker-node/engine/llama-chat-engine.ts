@@ -69,12 +69,17 @@ export class LlamaChatEngine implements Engine {
     return {
       kind: "prepared",
       promptTokens,
+      promptIds: prompt,
       run: (options) => this.#work.track(() => this.#answer({ input, prompt, continued, ...options })),
     };
   }
 
   async prepareEmbedding(): Promise<never> {
     throw new Error("a chat engine was asked for embeddings");
+  }
+
+  async prepareCheck(): Promise<never> {
+    throw new UnsupportedTaskError("this node cannot check answers yet");
   }
 
   measureTokensPerSecond(): Promise<number> {

@@ -54,6 +54,10 @@ export class LlamaEmbeddingEngine implements Engine {
     };
   }
 
+  async prepareCheck(): Promise<never> {
+    throw new Error("this engine was asked for a check");
+  }
+
   measureTokensPerSecond(): Promise<number> {
     return this.#work.track(async () => {
       const words = this.#tokenize("the quick brown fox jumps over the lazy dog ".repeat(speedRun.textTokens));

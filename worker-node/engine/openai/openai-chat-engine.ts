@@ -64,12 +64,17 @@ export class OpenAiChatEngine implements Engine {
     return {
       kind: "prepared",
       promptTokens,
+      promptIds: prompt,
       run: (options) => this.#work.track(() => this.#answer({ input, prompt, continues, grammar }, options)),
     };
   }
 
   async prepareEmbedding(): Promise<never> {
     throw new Error("a chat engine was asked for embeddings");
+  }
+
+  async prepareCheck(): Promise<never> {
+    throw new UnsupportedTaskError(`this node's ${this.#upstream.software} cannot check answers`);
   }
 
   measureTokensPerSecond(): Promise<number> {

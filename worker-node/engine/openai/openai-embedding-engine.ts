@@ -76,6 +76,10 @@ export class OpenAiEmbeddingEngine implements Engine {
     };
   }
 
+  async prepareCheck(): Promise<never> {
+    throw new Error("this engine was asked for a check");
+  }
+
   measureTokensPerSecond(): Promise<number> {
     return this.#work.track(async () => {
       const text = "fox ".repeat(Math.min(speedRun.words, Math.floor(this.contextTokens / 4)));
