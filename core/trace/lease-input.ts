@@ -4,6 +4,7 @@ import { keptLeaseSchema, type LeaseTerms, leaseTermsSchema } from "../lease/lea
 import { taskRecordSchema } from "../record/entry.ts";
 import {
   ackFrameSchema,
+  type CommitFrame,
   commitFrameSchema,
   type DeltaItem,
   failFrameSchema,
@@ -21,6 +22,9 @@ const tracedPieceSchema = z.strictObject({
   /** For each vector its input and its size in bytes. */
   vectors: z.array(z.tuple([z.int().nonnegative(), z.int().nonnegative()])).optional(),
 });
+
+/** The end of an answer without the stop sequence that ended it: its caller wrote that. */
+const tracedCommitSchema = commitFrameSchema.omit({ stopSequence: true });
 
 /**
  * Everything that a lease book is told, a call each, named for the method. No prompt and no answer is in it: what a
@@ -45,7 +49,7 @@ export const leaseInputSchema = z.discriminatedUnion("type", [
   z.strictObject({ type: z.literal("cancel"), attemptId: attemptIdSchema }),
   ackFrameSchema,
   z.strictObject({ type: z.literal("delta"), piece: tracedPieceSchema }),
-  commitFrameSchema,
+  tracedCommitSchema,
   failFrameSchema,
   z.strictObject({ type: z.literal("socketLost"), lostAtMs: timeMs, reason: z.string() }),
   z.strictObject({ type: z.literal("welcome"), holding: z.array(heldAttemptSchema) }),
@@ -62,6 +66,11 @@ export function tracedPiece({ attemptId, seq, tokenIds, vectors }: DeltaItem): T
     tokens: tokenIds?.length ?? 0,
     ...(vectors === undefined ? {} : { vectors: vectors.map(({ index, float32 }) => [index, sizeOf(float32)]) }),
   };
+}
+
+/** What a trace keeps of an answer's end. */
+export function tracedCommit({ stopSequence: _, ...counts }: CommitFrame): z.infer<typeof tracedCommitSchema> {
+  return counts;
 }
 
 /** A piece that counts as the traced one did; its tokens and numbers are zeros. */
