@@ -198,13 +198,15 @@ export function pardon(reputation: Reputation, nowMs: number): Reputation {
 export function fade(reputation: Reputation, nowMs: number): Reputation {
   const elapsedMs = nowMs - reputation.atMs;
   if (elapsedMs <= 0) return reputation;
+  // What a suspension rests on is kept as long as it lasts.
+  const isSuspended = reputation.suspendedAtMs !== null;
   return {
     ...reputation,
     atMs: nowMs,
     valid: decayed(reputation.valid, elapsedMs),
     invalid: decayed(reputation.invalid, elapsedMs),
     tasks: decayed(reputation.tasks, elapsedMs),
-    failures: reputation.failures.filter(({ atMs }) => nowMs - atMs < failureKeptMs),
+    failures: reputation.failures.filter(({ atMs }) => isSuspended || nowMs - atMs < failureKeptMs),
     validator: fadeRecord(reputation.validator, elapsedMs),
   };
 }

@@ -28,9 +28,15 @@ export function testAgainst({ cheatRate, alpha }: { cheatRate: number; alpha: nu
   };
 }
 
-/** Finds one who cheats in one answer of twenty: two gross failures within 109 checks reach it. */
+/**
+ * Finds one who cheats in one answer of twenty: two gross failures within 109 checks reach it, 40 checks on average. An
+ * honest node with the rates above would reach it once in 30,000 checks, with a tenth of them once in 3 million.
+ */
 export const fastTest = testAgainst({ cheatRate: 0.05, alpha: 1e-3 });
-/** Finds one who cheats in one of a hundred, or behaves for a while after each failure: three gross failures within 500 checks. */
+/**
+ * Finds one who cheats in one of a hundred, or behaves for a while after each failure: three gross failures within 500
+ * checks reach it. An honest node would once in 390,000 checks.
+ */
 export const slowTest = testAgainst({ cheatRate: 0.01, alpha: 1e-4 });
 
 /** The evidence after one more piece of it. */
