@@ -102,7 +102,7 @@ export const fieldDescriptions: Record<string, string> = {
   "commit.promptTokens": "As in the `ack`.",
   "commit.completionTokens": "The number of token ids in the attempt's deltas. 0 for an embedding.",
   "commit.commitment":
-    "What the node stands by from now on; each answer of text has one. See [Commitments](#commitments).",
+    "What the node stands by from now on; every answer has one, a check has none. See [Commitments](#commitments).",
   "commit.promptIds": "The prompt as the node read it, where the task asks for it.",
 
   "fail.attemptId": "The attempt.",
