@@ -195,6 +195,8 @@ export const fieldDescriptions: Record<string, string> = {
   "model.contextTokens": "Longest prompt plus answer that this node serves.",
   "model.dimensions": "Length of an embedding; absent for chat models.",
   "model.slots": "Tasks of this model that the node runs at once.",
+  "model.decoding":
+    "Who chooses a chat model's tokens: `verifiable` as docs/SAMPLING.md says, which is what absence means; `own` by a sampler of the node's, so that answers can be checked at temperature 0 alone.",
   "model.tokensPerSecond": "Decode speed of one stream, measured; input tokens for an embedding.",
 
   "delta item.attemptId": "The attempt.",
