@@ -31,5 +31,7 @@ export const modelCardSchema = z.strictObject({
   slots: z.int().positive(),
   /** Decode speed of one stream measured at start; for embeddings, texts' tokens per second. */
   tokensPerSecond: z.number().nonnegative(),
+  /** `own`: this node chooses tokens by a way of its own, so that no other can check them. Absent is `verifiable`. */
+  decoding: z.enum(["verifiable", "own"]).optional(),
 });
 export type ModelCard = z.infer<typeof modelCardSchema>;
