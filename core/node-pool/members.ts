@@ -20,9 +20,9 @@ export interface PoolMember {
   /** When its object last spoke. */
   heardAtMs: number;
   /** Whose it is; absent where nothing was said, so that nobody excludes it. */
-  operator?: AccountId;
+  operator?: AccountId | undefined;
   /** What its answers and checks are good for; absent is all. */
-  ability?: Ability;
+  ability?: Ability | undefined;
   /** `free` is not the node's own word: the pool was reset and has not heard from it since. */
   isGuess: boolean;
 }
