@@ -20,6 +20,7 @@ const tracedPieceSchema = z.strictObject({
   tokens: z.int().nonnegative(),
   /** For each vector its input and its size in bytes. */
   vectors: z.array(z.tuple([z.int().nonnegative(), z.int().nonnegative()])).optional(),
+  isReport: z.literal(true).optional(),
 });
 
 /**
@@ -55,17 +56,18 @@ export type LeaseInput = z.infer<typeof leaseInputSchema>;
 export type TracedPiece = z.infer<typeof tracedPieceSchema>;
 
 /** What a trace keeps of a piece. */
-export function tracedPiece({ attemptId, seq, tokenIds, vectors }: DeltaItem): TracedPiece {
+export function tracedPiece({ attemptId, seq, tokenIds, vectors, report }: DeltaItem): TracedPiece {
   return {
     attemptId,
     seq,
     tokens: tokenIds?.length ?? 0,
     ...(vectors === undefined ? {} : { vectors: vectors.map(({ index, float32 }) => [index, sizeOf(float32)]) }),
+    ...(report === undefined ? {} : { isReport: true }),
   };
 }
 
 /** A piece that counts as the traced one did; its tokens and numbers are zeros. */
-export function pieceOfTrace({ attemptId, seq, tokens, vectors }: TracedPiece): DeltaItem {
+export function pieceOfTrace({ attemptId, seq, tokens, vectors, isReport }: TracedPiece): DeltaItem {
   return {
     attemptId,
     seq,
@@ -73,6 +75,7 @@ export function pieceOfTrace({ attemptId, seq, tokens, vectors }: TracedPiece): 
     ...(vectors === undefined
       ? {}
       : { vectors: vectors.map(([index, sizeBytes]) => ({ index, float32: zeros(sizeBytes) })) }),
+    ...(isReport === undefined ? {} : { report: { findings: [], isTextOfTokens: true, isEndRight: true } }),
   };
 }
 

@@ -62,7 +62,9 @@ export class TracedLeaseBook extends LeaseBook {
   }
 
   override commit(frame: CommitFrame, nowMs: number): LeaseEffect[] {
-    this.#note(frame, nowMs);
+    // The prompt is its caller's alone.
+    const { promptIds: _, ...rest } = frame;
+    this.#note(rest, nowMs);
     return super.commit(frame, nowMs);
   }
 
