@@ -1,3 +1,4 @@
+import type { ModelCard } from "../core/model/model-card.ts";
 import type { Engine } from "./engine/engine.ts";
 import { longestText } from "./engine/openai/embedding-bounds.ts";
 import { type OpenedUpstream, openUpstream } from "./engine/openai/open-upstream.ts";
@@ -68,14 +69,15 @@ async function loadModel({
       ? await openChat({ opened, contextTokens, out: options.out })
       : await openEmbedding({ http, opened, contextTokens, dimensions });
   const tokensPerSecond = Math.round((await engine.measureTokensPerSecond()) * 10) / 10;
-  const card = {
+  const card: ModelCard = {
     ...identity,
     kind,
     contextTokens: engine.contextTokens,
     ...(dimensions === undefined ? {} : { dimensions }),
     slots: Math.min(options.slots, upstream.slots ?? options.slots),
     tokensPerSecond,
-  } as const;
+    ...(kind === "chat" ? { decoding: "own" } : {}),
+  };
   return { engine, card };
 }
 

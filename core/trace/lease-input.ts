@@ -21,10 +21,11 @@ const tracedPieceSchema = z.strictObject({
   tokens: z.int().nonnegative(),
   /** For each vector its input and its size in bytes. */
   vectors: z.array(z.tuple([z.int().nonnegative(), z.int().nonnegative()])).optional(),
+  isReport: z.literal(true).optional(),
 });
 
 /** The end of an answer without the stop sequence that ended it: its caller wrote that. */
-const tracedCommitSchema = commitFrameSchema.omit({ stopSequence: true });
+const tracedCommitSchema = commitFrameSchema.omit({ stopSequence: true, promptIds: true });
 
 /**
  * Everything that a lease book is told, a call each, named for the method. No prompt and no answer is in it: what a
@@ -59,22 +60,27 @@ export type LeaseInput = z.infer<typeof leaseInputSchema>;
 export type TracedPiece = z.infer<typeof tracedPieceSchema>;
 
 /** What a trace keeps of a piece. */
-export function tracedPiece({ attemptId, seq, tokenIds, vectors }: DeltaItem): TracedPiece {
+export function tracedPiece({ attemptId, seq, tokenIds, vectors, report }: DeltaItem): TracedPiece {
   return {
     attemptId,
     seq,
     tokens: tokenIds?.length ?? 0,
     ...(vectors === undefined ? {} : { vectors: vectors.map(({ index, float32 }) => [index, sizeOf(float32)]) }),
+    ...(report === undefined ? {} : { isReport: true }),
   };
 }
 
 /** What a trace keeps of an answer's end. */
-export function tracedCommit({ stopSequence: _, ...counts }: CommitFrame): z.infer<typeof tracedCommitSchema> {
+export function tracedCommit({
+  stopSequence: _,
+  promptIds: __,
+  ...counts
+}: CommitFrame): z.infer<typeof tracedCommitSchema> {
   return counts;
 }
 
 /** A piece that counts as the traced one did; its tokens and numbers are zeros. */
-export function pieceOfTrace({ attemptId, seq, tokens, vectors }: TracedPiece): DeltaItem {
+export function pieceOfTrace({ attemptId, seq, tokens, vectors, isReport }: TracedPiece): DeltaItem {
   return {
     attemptId,
     seq,
@@ -82,6 +88,7 @@ export function pieceOfTrace({ attemptId, seq, tokens, vectors }: TracedPiece): 
     ...(vectors === undefined
       ? {}
       : { vectors: vectors.map(([index, sizeBytes]) => ({ index, float32: zeros(sizeBytes) })) }),
+    ...(isReport === undefined ? {} : { report: { findings: [], isTextOfTokens: true, isEndRight: true } }),
   };
 }
 

@@ -106,7 +106,7 @@ describe("a vLLM", () => {
     const { card, software, said } = await openEngine(server, { folder });
     expect(software).toBe("vLLM 0.11.0");
     expect(said).toEqual(["org/Tiny of vLLM 0.11.0: refuses tasks with logprobs, tools"]);
-    expect(modelCardSchema.parse(card)).toMatchObject({ name: "tiny", contextTokens: 256, slots: 4 });
+    expect(modelCardSchema.parse(card)).toMatchObject({ name: "tiny", contextTokens: 256, slots: 4, decoding: "own" });
     expect(server.asked.get("/v1/completions")).toBeLessThan(30);
   });
 
