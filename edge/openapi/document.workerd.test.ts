@@ -1,3 +1,4 @@
+import { SELF } from "cloudflare:test";
 import { Ajv2020 } from "ajv/dist/2020.js";
 import addFormats from "ajv-formats";
 import { expect, test } from "vitest";
@@ -68,20 +69,20 @@ test("bounds of fields are told", () => {
 
 test("every operation is really there: without a key each asks for one, in its API's own words", async () => {
   for (const { method, path, errors } of operations) {
-    const response = await exports.default.fetch(`https://router.example${path.replaceAll(/\{\w+\}/g, "x")}`, {
+    const response = await SELF.fetch(`https://router.example${path.replaceAll(/\{\w+\}/g, "x")}`, {
       method: method.toUpperCase(),
     });
     const body = z.looseObject({}).parse(await response.json());
-    const words = errors === "anthropic" ? { error: { type: "authentication_error" } } : { error: { code: "missing_api_key" } };
+    const words =
+      errors === "anthropic" ? { error: { type: "authentication_error" } } : { error: { code: "missing_api_key" } };
     expect([path, response.status, body]).toMatchObject([path, 401, words]);
   }
 });
 
-test("the document and its page are served, and the page's script can be read", async () => {
-  const served = await exports.default.fetch("https://router.example/openapi.json");
+test("the document and its page are served, and the page asks nothing of elsewhere", async () => {
+  const served = await SELF.fetch("https://router.example/openapi.json");
   expect(await served.json()).toEqual(JSON.parse(JSON.stringify(openApiDocument("https://router.example"))));
-  const page = await (await exports.default.fetch("https://router.example/docs")).text();
-  const script = /<script type="module">([\s\S]*)<\/script>/.exec(page)?.[1] ?? "";
-  expect(script).toContain('fetch("openapi.json")');
+  const page = await (await SELF.fetch("https://router.example/docs")).text();
+  expect(page).toContain('fetch("openapi.json")');
   expect(page).not.toMatch(/(src|href)="https?:/);
 });
