@@ -36,7 +36,7 @@ test("a batch whose time is over expires: what was not answered is told line by 
   await session.begin({
     ...{ id, principal: { accountId, keyId }, endpoint: "/v1/chat/completions", inputFileId, metadata: null },
     ...{ status: "validating", errors: [], outputFileId: null, errorFileId: null },
-    ...{ createdAtMs: nowMs - 86_400_000, expiresAtMs: nowMs - 1 },
+    ...{ createdAtMs: nowMs - 86_400_000, expiresAtMs: nowMs - 1, keptMs: 7_200_000 },
     ...{ inProgressAtMs: null, finalizingAtMs: null, cancellingAtMs: null, endedAtMs: null },
   });
   const statusSchema = z.looseObject({ status: z.string(), error_file_id: z.string().optional() });
@@ -50,6 +50,11 @@ test("a batch whose time is over expires: what was not answered is told line by 
     expired_at: expect.any(Number),
   });
   expect(batch).not.toHaveProperty("output_file_id");
+  const { created_at: created, expires_at: expires } = z
+    .object({ created_at: z.int(), expires_at: z.int() })
+    .parse(await get(key, `/v1/files/${batch.error_file_id}`));
+  // As long as the batch asked for.
+  expect(expires - created).toBe(7_200);
   const text = z.string().parse(await get(key, `/v1/files/${batch.error_file_id}/content`));
   const told = text
     .trimEnd()
@@ -97,4 +102,18 @@ test("what an upload asks for is kept, and refused by name out of range", async 
     400,
     { error: { param: "expires_after[seconds]", code: "invalid_value" } },
   ]);
+});
+
+test.each<[guarantee: string, after: object, param: string]>([
+  ["too short a time for results", { anchor: "created_at", seconds: 60 }, "output_expires_after.seconds"],
+  ["a time from something else", { anchor: "finished_at", seconds: 3_600 }, "output_expires_after.anchor"],
+])("%s is refused by name", async (_guarantee, after, param) => {
+  const { key } = await newKey();
+  const body = { input_file_id: "file-a", endpoint: "/v1/chat/completions", completion_window: "24h" };
+  const response = await SELF.fetch(`${host}/v1/batches`, {
+    method: "POST",
+    headers: { authorization: `Bearer ${key}` },
+    body: JSON.stringify({ ...body, output_expires_after: after }),
+  });
+  expect([response.status, await response.json()]).toMatchObject([400, { error: { param, code: "invalid_value" } }]);
 });
