@@ -2,6 +2,8 @@ import { z } from "zod";
 import { limits } from "../../core/limits.ts";
 import { Refusal } from "../../core/refusal.ts";
 import { type ChatInput, type ChatMessage, type Tool, toolNameSchema } from "../../core/wire/task-input.ts";
+import { invalidValue } from "../openai/invalid.ts";
+import { charactersOf } from "../openai/messages.ts";
 import { networkSchema, refuseNetworkWishes } from "../openai/network.ts";
 import { parseRequest } from "../openai/parse-request.ts";
 import { randomSeed, stopSequences, topPSchema } from "../openai/sampling.ts";
@@ -85,8 +87,13 @@ export const countRequestSchema = z.object({
     )
     .nullish(),
   output_config: z
-    .object({ format: z.object({ type: z.literal("json_schema"), schema: jsonObject }).nullish() })
+    .object({
+      format: z.object({ type: z.literal("json_schema"), schema: jsonObject }).nullish(),
+      effort: z.enum(["low", "medium", "high", "xhigh", "max"]).nullish(),
+    })
     .nullish(),
+  /** A cache's marks, which change no answer. */
+  cache_control: z.object({ type: z.literal("ephemeral"), ttl: z.enum(["5m", "1h"]).nullish() }).nullish(),
   network: networkSchema,
 });
 
@@ -97,10 +104,15 @@ export const messageRequestSchema = countRequestSchema.extend({
   stop_sequences: z.array(z.string()).max(limits.stopSequences).nullish(),
   stream: z.boolean().nullish(),
   metadata: z.object({ user_id: z.string().max(512).nullish() }).nullish(),
+  service_tier: z.enum(["auto", "standard_only"]).nullish(),
 });
 
 /** Parameters of Anthropic's that ask for what this network does not do. */
-const unsupported = ["thinking", "top_k", "container", "mcp_servers", "context_management", "inference_geo", "speed"];
+const unsupported = [
+  ...["thinking", "top_k", "container", "mcp_servers", "context_management", "inference_geo", "speed"],
+  // What `output_config.format` was called in its beta.
+  "output_format",
+];
 const neutral = {
   thinking: (value: unknown) => z.object({ type: z.literal("disabled") }).safeParse(value).success,
 };
@@ -138,6 +150,15 @@ export function parseCountRequest(body: unknown): MessageOrder {
 
 function refuseOthers(body: unknown, request: z.output<typeof countRequestSchema>): void {
   if (typeof body === "object" && body !== null) refuseUnsupported(body, unsupported, neutral);
+  const effort = request.output_config?.effort ?? "high";
+  // Anthropic's own default asks for nothing.
+  if (effort !== "high") {
+    throw new Refusal({
+      code: "unsupported_parameter",
+      param: "output_config.effort",
+      message: `The effort '${effort}' is not supported here, and nothing was run. Leave it out.`,
+    });
+  }
   refuseNetworkWishes(request.network);
 }
 
@@ -149,8 +170,9 @@ function inputOf(
   const messages: ChatMessage[] = system === "" ? [] : [{ role: "system", content: system }];
   for (const message of request.messages) messages.push(...turnsOf(message));
   if (messages.length > limits.messages) throw tooLong(`more than ${limits.messages} turns`);
-  const characters = messages.reduce((sum, { content }) => sum + content.length, 0);
+  const characters = charactersOf(messages);
   if (characters > limits.promptCharacters) throw tooLong(`${characters} characters`);
+  refuseLooseResults(messages);
   const schema = request.output_config?.format?.schema;
   return {
     kind: "chat",
@@ -210,6 +232,17 @@ function turnsOf({ role, content }: Message): ChatMessage[] {
     }
   }
   return turns;
+}
+
+/** Refuses results of uses that nothing before them made. */
+function refuseLooseResults(turns: readonly ChatMessage[]): void {
+  const used = new Set<string>();
+  for (const { toolCalls = [], toolCallId } of turns) {
+    for (const { id } of toolCalls) used.add(id);
+    if (toolCallId !== undefined && !used.has(toolCallId)) {
+      throw invalidValue("messages", `there is no tool_use before it with the id ${toolCallId.slice(0, 64)}`);
+    }
+  }
 }
 
 function textOf(content: string | readonly { text: string }[]): string {

@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { limits } from "../../core/limits.ts";
 import type { ChatInput, OutputFormat } from "../../core/wire/task-input.ts";
+import { ignoredFields } from "./ignored.ts";
 import { invalidValue } from "./invalid.ts";
 import { messagesSchema, toMessages } from "./messages.ts";
 import { networkSchema, refuseNetworkWishes } from "./network.ts";
@@ -50,6 +51,7 @@ export const chatRequestSchema = z.object({
   parallel_tool_calls: z.boolean().nullish(),
   metadata: metadataSchema,
   store: z.boolean().nullish(),
+  ...ignoredFields,
   network: networkSchema,
 });
 

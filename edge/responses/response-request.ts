@@ -3,7 +3,9 @@ import { limits } from "../../core/limits.ts";
 import { Refusal } from "../../core/refusal.ts";
 import type { ChatInput, ChatMessage, OutputFormat, Sampling } from "../../core/wire/task-input.ts";
 import { metadataSchema } from "../openai/chat-request.ts";
+import { ignoredFields } from "../openai/ignored.ts";
 import { invalidValue } from "../openai/invalid.ts";
+import { charactersOf } from "../openai/messages.ts";
 import { networkSchema, refuseNetworkWishes } from "../openai/network.ts";
 import { parseRequest } from "../openai/parse-request.ts";
 import { randomSeed, temperatureSchema, tokenCount, topPSchema } from "../openai/sampling.ts";
@@ -80,6 +82,10 @@ export const responseRequestSchema = z.object({
   background: z.boolean().nullish(),
   metadata: metadataSchema,
   user: z.string().nullish(),
+  stream_options: z.object({ include_obfuscation: z.boolean().nullish() }).nullish(),
+  /** Of tools that the vendor runs itself, of which there are none here. */
+  max_tool_calls: z.int("must be a whole number").min(1, "must be at least 1").nullish(),
+  ...ignoredFields,
   network: networkSchema,
 });
 type ResponseRequest = z.output<typeof responseRequestSchema>;
@@ -156,7 +162,7 @@ export function inputOf(
   const messages = [...instructed, ...turns];
   if (messages.length === 0) throw invalidValue("input", "must hold at least one item");
   if (messages.length > limits.messages) throw tooLarge(`${messages.length} turns`);
-  const characters = messages.reduce((sum, { content }) => sum + content.length, 0);
+  const characters = charactersOf(messages);
   if (characters > limits.promptCharacters) throw tooLarge(`${characters} characters`);
   return { kind: "chat", messages, sampling, ...tools, ...(format === undefined ? {} : { format }) };
 }
