@@ -4,7 +4,7 @@ import { Refusal } from "../../core/refusal.ts";
 import type { ChatInput, ChatMessage, OutputFormat, Sampling } from "../../core/wire/task-input.ts";
 import { metadataSchema } from "../openai/chat-request.ts";
 import { invalidValue } from "../openai/invalid.ts";
-import { networkSchema, refuseNetworkWishes } from "../openai/network.ts";
+import { type NetworkWishes, networkSchema, networkWishes } from "../openai/network.ts";
 import { parseRequest } from "../openai/parse-request.ts";
 import { randomSeed, temperatureSchema, tokenCount, topPSchema } from "../openai/sampling.ts";
 import {
@@ -95,8 +95,7 @@ const neutral = {
 };
 
 /** A response request, checked and defaulted; the turns before it are still to be looked up. */
-export interface ResponseOrder {
-  model: string;
+export interface ResponseOrder extends NetworkWishes {
   items: InputItem[];
   instructions: string | null;
   previousResponseId: string | null;
@@ -114,7 +113,7 @@ export interface ResponseOrder {
 export function parseResponseRequest(body: unknown): ResponseOrder {
   const request = parseRequest(responseRequestSchema, body);
   if (typeof body === "object" && body !== null) refuseUnsupported(body, unsupported, neutral);
-  refuseNetworkWishes(request.network);
+  const wishes = networkWishes(request);
   const isBackground = request.background ?? false;
   const isStored = request.store ?? true;
   if (isBackground && request.stream === true) {
@@ -123,7 +122,7 @@ export function parseResponseRequest(body: unknown): ResponseOrder {
   if (isBackground && !isStored) throw invalidValue("store", "a background response is stored");
   const asksLogprobs = request.include?.includes("message.output_text.logprobs") === true;
   return {
-    model: request.model,
+    ...wishes,
     items: itemsOf(request.input),
     instructions: request.instructions ?? null,
     previousResponseId: request.previous_response_id ?? null,
