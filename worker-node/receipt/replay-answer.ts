@@ -85,13 +85,15 @@ export async function replayAnswer(
   };
 }
 
-/** Whoever's own sampler drew the tokens, nobody can draw them again: the likeliest alone are the same for all. */
+/** What a node's own sampler drew, nobody can draw again: the likeliest tokens alone are the same for all. */
 function refuseOwnDecoding({ attempts, input }: Evidence): void {
   const own = attempts.find(({ decoding }) => decoding === "own");
-  if (own === undefined || input.sampling.temperature === 0) return;
+  const { temperature, frequencyPenalty, presencePenalty } = input.sampling;
+  const isPlain = temperature === 0 && frequencyPenalty === 0 && presencePenalty === 0;
+  if (own === undefined || (isPlain && (input.kind === "completion" || input.format === undefined))) return;
   const message =
     `${own.nodeId} serves with a sampler of its own, whose draws nobody can make again: of such nodes only answers at ` +
-    "temperature 0 can be checked.";
+    "temperature 0, without penalties and a format, can be checked.";
   throw new ReceiptError("own_decoding", message);
 }
 
