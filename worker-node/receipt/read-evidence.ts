@@ -4,13 +4,13 @@ import { jsonOf } from "../home.ts";
 import { ReceiptError } from "./receipt-error.ts";
 
 /** What looks like evidence, whatever is wrong with it. */
-const likenessSchema = z.looseObject({ version: z.number(), taskId: z.string(), tokenIds: z.unknown() });
+const likenessSchema = z.looseObject({ version: z.number(), taskId: z.string(), tokenIds: z.unknown().optional() });
 
 /** Where an answer, an event of its stream, or a Responses API's last event has it. */
 const holderSchema = z.looseObject({
-  network: z.looseObject({ evidence: z.unknown() }).optional(),
-  response: z.looseObject({ network: z.looseObject({ evidence: z.unknown() }).optional() }).optional(),
-  evidence: z.unknown(),
+  network: z.looseObject({ evidence: z.unknown().optional() }).optional(),
+  response: z.looseObject({ network: z.looseObject({ evidence: z.unknown().optional() }).optional() }).optional(),
+  evidence: z.unknown().optional(),
 });
 
 const howToGet = 'Ask with `network: {"evidence": true}` and save the whole answer, or its last event.';

@@ -1,4 +1,4 @@
-import { candidateTokens } from "../../../core/decoding/ranked-candidates.ts";
+import { choosableTokens } from "../../../core/decoding/ranked-candidates.ts";
 import type { ChatInput, CheckInput, CompletionInput, Sampling } from "../../../core/wire/task-input.ts";
 import type {
   ChatOptions,
@@ -115,7 +115,7 @@ export class OpenAiChatEngine implements Engine {
   #readerFor({ of: asked, tokenIds, positions }: CheckInput): { reader: PromptReader; top: number } {
     const { reader } = this.#upstream;
     const { readTop } = this.#features;
-    const { temperature, topK, frequencyPenalty, presencePenalty, logitBias } = asked.sampling;
+    const { temperature, frequencyPenalty, presencePenalty, logitBias } = asked.sampling;
     if (reader === undefined || readTop === 0) return this.#cannotCheck("does not tell the probabilities of a prompt");
     if (logitBias !== undefined) return this.#cannotCheck("cannot check answers with a bias", "logit_bias");
     if (frequencyPenalty !== 0) return this.#cannotCheck("cannot check answers with penalties", "frequency_penalty");
@@ -130,7 +130,7 @@ export class OpenAiChatEngine implements Engine {
       return this.#cannotCheck("has not shown yet which token ends an answer");
     }
     if (temperature === 0) return { reader, top: Math.min(readTop, likeliestAtZero) };
-    const needed = Math.min(candidateTokens, topK ?? candidateTokens);
+    const needed = choosableTokens(asked.sampling);
     if (readTop >= needed) return { reader, top: readTop };
     const words = `tells ${readTop} of the likeliest tokens, and a check at a temperature needs ${needed}`;
     return this.#cannotCheck(words, "temperature");
