@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { attemptIdSchema, modelHashSchema, nodeIdSchema, taskIdSchema } from "../ids.ts";
 import { limits } from "../limits.ts";
-import { modelNameSchema } from "../model/model-card.ts";
+import { decodingSchema, modelNameSchema } from "../model/model-card.ts";
 import { chatInputSchema, completionInputSchema } from "../wire/task-input.ts";
 import { commitmentSchema } from "./commitment.ts";
 
@@ -27,6 +27,8 @@ export const evidenceSchema = z.strictObject({
         /** Tokens of the answer up to this attempt's end, those of earlier attempts included. */
         answerTokens: z.int().nonnegative(),
         commitment: commitmentSchema.nullable(),
+        /** As its model card has it: `own` answers can be checked at temperature 0 alone. */
+        decoding: decodingSchema.optional(),
       }),
     )
     .min(1)
