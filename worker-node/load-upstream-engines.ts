@@ -1,3 +1,4 @@
+import { candidateTokens } from "../core/decoding/ranked-candidates.ts";
 import type { ModelCard } from "../core/model/model-card.ts";
 import type { Engine } from "./engine/engine.ts";
 import { longestText } from "./engine/openai/embedding-bounds.ts";
@@ -5,6 +6,7 @@ import { type OpenedUpstream, openUpstream } from "./engine/openai/open-upstream
 import { OpenAiChatEngine } from "./engine/openai/openai-chat-engine.ts";
 import { OpenAiEmbeddingEngine } from "./engine/openai/openai-embedding-engine.ts";
 import { probeFeatures } from "./engine/openai/probe-features.ts";
+import type { UpstreamFeatures } from "./engine/openai/upstream.ts";
 import { UpstreamRefusedError } from "./engine/openai/upstream-error.ts";
 import { UpstreamHttp } from "./engine/openai/upstream-http.ts";
 import { identifyModel } from "./engine/openai/upstream-identity.ts";
@@ -98,7 +100,15 @@ async function openChat({
     "tools",
   ];
   out(`${model} of ${upstream.software}: refuses tasks with ${missing.join(", ")}`);
+  out(`${model} of ${upstream.software}: ${checkWords(features)}`);
   return new OpenAiChatEngine({ upstream, features, contextTokens });
+}
+
+/** What a node of this upstream does where it is asked to check an answer of another node's. */
+function checkWords({ readTop }: UpstreamFeatures): string {
+  if (readTop === 0) return "cannot check others' answers";
+  if (readTop >= candidateTokens) return "checks others' answers";
+  return "checks others' answers at temperature 0 alone; for all of them start vLLM with --max-logprobs 96";
 }
 
 async function openEmbedding({

@@ -33,6 +33,12 @@ function valid(reputation: Reputation, { times = 1, nowMs = 0, chosenWith = 1 } 
   for (let time = 0; time < times; time += 1) next = noteVerdict(next, { ...verdict, taskId: newTaskId() }, nowMs);
   return next;
 }
+/** So many slight failures, with so many valid checks between each. */
+function slightly(reputation: Reputation, times: number, between = 0): Reputation {
+  let next = reputation;
+  for (let time = 0; time < times; time += 1) next = invalid(valid(next, { times: between }), { isGross: false });
+  return next;
+}
 const isSuspended = (reputation: Reputation) => reputation.suspendedAtMs !== null;
 const share = (reputation: Reputation, nowMs = 0) => standingInTrust(reputation, nowMs).auditShare;
 
@@ -50,12 +56,11 @@ describe("a node is suspended", () => {
       (node) => invalid(valid(invalid(valid(invalid(node), { times: 200 })), { times: 200 })),
       true,
     ],
-    ["by two slight ones in a row", (node) => invalid(invalid(node, { isGross: false }), { isGross: false }), true],
-    [
-      "by no two slight ones with 30 between",
-      (node) => invalid(valid(invalid(node, { isGross: false }), { times: 30 }), { isGross: false }),
-      false,
-    ],
+    ["by no three slight ones in a row", (node) => slightly(node, 3), false],
+    ["by four", (node) => slightly(node, 4), true],
+    ["by no gross one and a slight one", (node) => slightly(invalid(node), 1), false],
+    ["by a gross one and two slight ones", (node) => slightly(invalid(node), 2), true],
+    ["by no four slight ones with 30 valid checks between each", (node) => slightly(node, 4, 30), false],
     [
       "by the same failure told twice",
       (node) => [1, 2].reduce((each) => invalid(each, { taskId: oneTask }), node),

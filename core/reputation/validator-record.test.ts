@@ -1,10 +1,11 @@
 import { describe, expect, test } from "vitest";
+import { newTaskId } from "../ids.ts";
 import { isTrusted, newValidatorRecord, noteMark, takeBackMark } from "./validator-record.ts";
 
 /** Marks in short: `+` right, `o` the odd one out, `m` a missed probe. */
 const recordAfter = (marks: string) =>
   [...marks].reduce((record, mark) => noteMark(record, markOf(mark), 1_000), newValidatorRecord);
-const markOf = (mark: string) => ({ wasRight: mark === "+", isProbe: mark === "m" });
+const markOf = (mark: string) => ({ taskId: newTaskId(), wasRight: mark === "+", isProbe: mark === "m" });
 
 describe("a validator", () => {
   test.each<[guarantee: string, marks: string, isSuspended: boolean]>([
@@ -32,7 +33,8 @@ describe("a validator", () => {
 
   test.each(["+", "o", "m"])("that gets a mark %s taken back is as before", (mark) => {
     const before = recordAfter("++++++o");
-    const back = takeBackMark(noteMark(before, markOf(mark), 1_000), markOf(mark));
+    const told = markOf(mark);
+    const back = takeBackMark(noteMark(before, told, 1_000), told);
     expect(back).toEqual({
       ...before,
       evidence: expect.closeTo(before.evidence, 9),
@@ -41,6 +43,15 @@ describe("a validator", () => {
   });
 
   test("is let back in where what it was suspended for is taken back", () => {
-    expect(takeBackMark(recordAfter("mm"), markOf("m")).suspendedAtMs).toBeNull();
+    const told = markOf("m");
+    const suspended = noteMark(recordAfter("m"), told, 1_000);
+    expect([suspended.suspendedAtMs, takeBackMark(suspended, told).suspendedAtMs]).toEqual([1_000, null]);
+  });
+
+  test("that is told twice of a wrong word was wrong once; what was never told is not taken back", () => {
+    const told = markOf("m");
+    const once = noteMark(newValidatorRecord, told, 1_000);
+    expect(noteMark(once, told, 2_000)).toEqual(once);
+    expect(takeBackMark(once, markOf("m"))).toEqual(once);
   });
 });

@@ -4,9 +4,9 @@ import { Refusal } from "../../core/refusal.ts";
 import { type ChatInput, type ChatMessage, type Tool, toolNameSchema } from "../../core/wire/task-input.ts";
 import { invalidValue } from "../openai/invalid.ts";
 import { charactersOf } from "../openai/messages.ts";
-import { networkSchema, refuseNetworkWishes } from "../openai/network.ts";
+import { type NetworkWishes, networkSchema, networkWishes } from "../openai/network.ts";
 import { parseRequest } from "../openai/parse-request.ts";
-import { randomSeed, stopSequences, topPSchema } from "../openai/sampling.ts";
+import { randomSeed, stopSequences, topKSchema, topPSchema, toTopK } from "../openai/sampling.ts";
 import { type ChoiceOfTools, jsonObject, toTool, toToolFields } from "../openai/tools.ts";
 import { refuseUnsupported } from "../openai/unsupported.ts";
 
@@ -101,6 +101,7 @@ export const messageRequestSchema = countRequestSchema.extend({
   max_tokens: z.int("must be a whole number").min(1, "must be at least 1"),
   temperature: z.number().min(0, "must be at least 0").max(1, "must be at most 1").nullish(),
   top_p: topPSchema,
+  top_k: topKSchema,
   stop_sequences: z.array(z.string()).max(limits.stopSequences).nullish(),
   stream: z.boolean().nullish(),
   metadata: z.object({ user_id: z.string().max(512).nullish() }).nullish(),
@@ -109,7 +110,7 @@ export const messageRequestSchema = countRequestSchema.extend({
 
 /** Parameters of Anthropic's that ask for what this network does not do. */
 const unsupported = [
-  ...["thinking", "top_k", "container", "mcp_servers", "context_management", "inference_geo", "speed"],
+  ...["thinking", "container", "mcp_servers", "context_management", "inference_geo", "speed"],
   // What `output_config.format` was called in its beta.
   "output_format",
 ];
@@ -118,8 +119,7 @@ const neutral = {
 };
 
 /** A message request, checked and defaulted. */
-export interface MessageOrder {
-  model: string;
+export interface MessageOrder extends NetworkWishes {
   input: ChatInput;
   isStream: boolean;
 }
@@ -127,14 +127,14 @@ export interface MessageOrder {
 /** The order of a `POST /v1/messages` body (Anthropic API reference, Create a Message). Refuses by name as elsewhere. */
 export function parseMessageRequest(body: unknown): MessageOrder {
   const request = parseRequest(messageRequestSchema, body);
-  refuseOthers(body, request);
   return {
-    model: request.model,
+    ...wishesOf(body, request),
     isStream: request.stream ?? false,
     input: inputOf(request, {
       maxTokens: request.max_tokens,
       temperature: request.temperature ?? 1,
       topP: request.top_p ?? 1,
+      ...toTopK(request.top_k),
       stop: stopSequences(request.stop_sequences, "stop_sequences"),
     }),
   };
@@ -143,12 +143,12 @@ export function parseMessageRequest(body: unknown): MessageOrder {
 /** The order of a `POST /v1/messages/count_tokens` body: as if one token of an answer were asked for. */
 export function parseCountRequest(body: unknown): MessageOrder {
   const request = parseRequest(countRequestSchema, body);
-  refuseOthers(body, request);
+  const wishes = wishesOf(body, request);
   const input = inputOf(request, { maxTokens: 1, temperature: 0, topP: 1, stop: [] });
-  return { model: request.model, isStream: false, input };
+  return { ...wishes, isStream: false, input };
 }
 
-function refuseOthers(body: unknown, request: z.output<typeof countRequestSchema>): void {
+function wishesOf(body: unknown, request: z.output<typeof countRequestSchema>): NetworkWishes {
   if (typeof body === "object" && body !== null) refuseUnsupported(body, unsupported, neutral);
   const effort = request.output_config?.effort ?? "high";
   // Anthropic's own default asks for nothing.
@@ -159,12 +159,12 @@ function refuseOthers(body: unknown, request: z.output<typeof countRequestSchema
       message: `The effort '${effort}' is not supported here, and nothing was run. Leave it out.`,
     });
   }
-  refuseNetworkWishes(request.network);
+  return networkWishes(request);
 }
 
 function inputOf(
   request: z.output<typeof countRequestSchema>,
-  sampling: { maxTokens: number; temperature: number; topP: number; stop: string[] },
+  sampling: { maxTokens: number; temperature: number; topP: number; topK?: number; stop: string[] },
 ): ChatInput {
   const system = request.system == null ? "" : textOf(request.system);
   const messages: ChatMessage[] = system === "" ? [] : [{ role: "system", content: system }];

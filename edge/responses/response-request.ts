@@ -6,7 +6,7 @@ import { metadataSchema } from "../openai/chat-request.ts";
 import { ignoredFields } from "../openai/ignored.ts";
 import { invalidValue } from "../openai/invalid.ts";
 import { charactersOf } from "../openai/messages.ts";
-import { networkSchema, refuseNetworkWishes } from "../openai/network.ts";
+import { type NetworkWishes, networkSchema, networkWishes } from "../openai/network.ts";
 import { parseRequest } from "../openai/parse-request.ts";
 import { randomSeed, temperatureSchema, tokenCount, topPSchema } from "../openai/sampling.ts";
 import {
@@ -101,8 +101,7 @@ const neutral = {
 };
 
 /** A response request, checked and defaulted; the turns before it are still to be looked up. */
-export interface ResponseOrder {
-  model: string;
+export interface ResponseOrder extends NetworkWishes {
   items: InputItem[];
   instructions: string | null;
   previousResponseId: string | null;
@@ -120,7 +119,7 @@ export interface ResponseOrder {
 export function parseResponseRequest(body: unknown): ResponseOrder {
   const request = parseRequest(responseRequestSchema, body);
   if (typeof body === "object" && body !== null) refuseUnsupported(body, unsupported, neutral);
-  refuseNetworkWishes(request.network);
+  const wishes = networkWishes(request);
   const isBackground = request.background ?? false;
   const isStored = request.store ?? true;
   if (isBackground && request.stream === true) {
@@ -129,7 +128,7 @@ export function parseResponseRequest(body: unknown): ResponseOrder {
   if (isBackground && !isStored) throw invalidValue("store", "a background response is stored");
   const asksLogprobs = request.include?.includes("message.output_text.logprobs") === true;
   return {
-    model: request.model,
+    ...wishes,
     items: itemsOf(request.input),
     instructions: request.instructions ?? null,
     previousResponseId: request.previous_response_id ?? null,
