@@ -233,13 +233,16 @@ export const fieldDescriptions: Record<string, string> = {
   "context_length_exceeded.inputIndex": "Which of an embedding's texts, counted from 0; 0 for a chat.",
   "unsupported.message": "What cannot be done, for the consumer.",
   "unsupported.param": "The field of the request that is at fault, in OpenAI's words.",
+  "unsupported.isOnlyHere":
+    "Another node of this model file may do it: what is missing is this node's, not the model's.",
   "engine_error.message": "What broke, for logs.",
 };
 
 /** What becomes of a task that a node fails for each reason. */
 export const reasonDescriptions: Record<Extract<NodeFrame, { type: "fail" }>["reason"]["code"], string> = {
   context_length_exceeded: "The prompt does not fit. Final: the consumer is told.",
-  unsupported: "No node could do it as it is asked. Final: the consumer is told.",
+  unsupported:
+    "No node of this model could do it as it is asked: the consumer is told. With `isOnlyHere` others are asked first.",
   draining: "It crossed the node's word that it drains. Another node gets it.",
   unknown_model: "The node does not hold that file. Another node gets it.",
   no_slot: "There is no room after all. Another node gets it.",

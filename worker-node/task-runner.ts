@@ -314,5 +314,10 @@ export class TaskRunner {
 /** What is the task's own fault is not tried elsewhere. */
 function reasonOf(error: unknown, message: string): FailReason {
   if (!(error instanceof UnsupportedTaskError)) return { code: "engine_error", message };
-  return { code: "unsupported", message, ...(error.param === undefined ? {} : { param: error.param }) };
+  const { param, isOnlyHere } = error;
+  return {
+    ...({ code: "unsupported", message } as const),
+    ...(param === undefined ? {} : { param }),
+    ...(isOnlyHere ? { isOnlyHere } : {}),
+  };
 }

@@ -461,6 +461,30 @@ describe("a task at fault", () => {
       ["record failed 0+0", "refuse unsupported_parameter"],
     ],
     [
+      "by what only this node lacks goes to another of the model",
+      [lease(1), refuses({ code: "unsupported", message: "no", isOnlyHere: true })],
+      ["claim not 1"],
+    ],
+    [
+      "by what every live node lacks is refused with the last one's reason",
+      [
+        ...[lease(1), refuses({ code: "unsupported", message: "no", isOnlyHere: true })],
+        ...[lease(2), refuses({ code: "unsupported", message: "nor I", isOnlyHere: true })],
+        noRoom("no_live_node"),
+      ],
+      ["record failed 0+0", "refuse unsupported_parameter"],
+    ],
+    [
+      "by what only busy nodes may have is asked of them again",
+      [lease(1), refuses({ code: "unsupported", message: "no", isOnlyHere: true }), noRoom("no_free_node")],
+      ["wait 0"],
+    ],
+    [
+      "by four nodes in a row is refused with the reason, not as a failure of theirs",
+      [1, 2, 3, 4].flatMap((at) => [lease(at), refuses({ code: "unsupported", message: "no", isOnlyHere: true })]),
+      ["record failed 0+0", "refuse unsupported_parameter"],
+    ],
+    [
       "only for what was told already goes to a node that reads more",
       [lease(1), accepts(piece(0)), told(fails("socketGone")), lease(2), refuses(tooLong(3_000, 2_048))],
       ["claim patiently not 2 rather not 1"],

@@ -75,6 +75,8 @@ export class TaskDriver {
   #return: { sinceMs: number; tries: number; isHeard: boolean } | undefined;
   /** What the attempt stands by that made the answer whole. */
   #stands: Pick<Making, "commitment" | "promptIds"> = { commitment: null, promptIds: null };
+  /** What the nodes lacked that were asked last, where others of the same model may have it. */
+  #lack: Extract<TaskFault, { code: "unsupported" }> | undefined;
   /** Tokens of the prompt, as the last node that acked counts them. */
   #promptTokens = 0;
   #leaving: Leaving | undefined;
@@ -150,6 +152,10 @@ export class TaskDriver {
         return [{ type: "run", attemptId, nodeId, continues: tokenIds.length > 0 ? [...tokenIds] : nothingYet }];
       }
       case "refuse":
+        // Whoever is left lacks what the task asks for: it is that which the caller can change.
+        if (this.#lack !== undefined && outcome.code === "no_live_node") {
+          return this.#apply({ type: "unplaced", code: faultCodes[this.#lack.code] }, nowMs, this.#lack);
+        }
         // A task under way is not given up while its time lasts.
         if (this.#wanted.isPatient && nowMs < this.#searchEndsMs) return this.#placeAgain(outcome.code, nowMs);
         return this.#apply({ type: "unplaced", code: outcome.code }, nowMs);
@@ -278,7 +284,9 @@ export class TaskDriver {
   #claim(nowMs: number): DriverEffect[] {
     const attemptId = this.#newAttemptId();
     this.#phase = { name: "claiming", attemptId };
-    const { exclude, isPatient } = this.#wanted;
+    const { exclude } = this.#wanted;
+    // A node that may do what others could not is there now or not at all.
+    const isPatient = this.#wanted.isPatient && this.#lack === undefined;
     const avoid = [...new Set([...this.#wanted.avoid, ...this.#offline])].filter((nodeId) => !exclude.includes(nodeId));
     const waitMs = Math.max(0, this.#searchEndsMs - nowMs);
     return [{ type: "claim", attemptId, exclude, avoid, isPatient, waitMs }];
@@ -302,6 +310,7 @@ export class TaskDriver {
   ): DriverEffect[] {
     const { promptTokens, early, events } = outcome;
     this.#task = stepTask(this.#task, { type: "acked", attemptId, promptTokens }, nowMs).task;
+    this.#lack = undefined;
     this.#promptTokens = promptTokens;
     this.#answer.acked(promptTokens);
     this.#phase = { name: "reading", attemptId, nodeId };
@@ -356,8 +365,13 @@ export class TaskDriver {
       const fitsElsewhere = contextTokens < this.#mostContextTokens && promptTokens < this.#mostContextTokens;
       const reason = `the prompt has ${promptTokens} tokens and this node reads ${contextTokens}`;
       if (fitsElsewhere || this.#task.isDelivered) return this.#failed(attemptId, "refuse", reason, nowMs);
-    } else if (this.#task.isDelivered) {
-      return this.#failed(attemptId, "refuse", `${fault.code}: ${fault.message}`, nowMs);
+    } else {
+      const isLast = this.#task.barrenAttempts + 1 >= this.#task.maxBarrenAttempts;
+      const goesElsewhere = fault.isOnlyHere === true && !isLast;
+      if (goesElsewhere && !this.#task.isDelivered) this.#lack = fault;
+      if (goesElsewhere || this.#task.isDelivered) {
+        return this.#failed(attemptId, "refuse", `${fault.code}: ${fault.message}`, nowMs);
+      }
     }
     return this.#apply({ type: "refused", attemptId, code: faultCodes[fault.code] }, nowMs, fault);
   }

@@ -42,7 +42,10 @@ export type TaskEvent =
   /** The task cannot be done as it is asked, by any node. */
   | { type: "refused"; attemptId: AttemptId; code: RefusalCode }
   /** No node could be had. */
-  | { type: "unplaced"; code: "no_live_node" | "no_free_node" | "queue_full" | "no_validator" }
+  | {
+      type: "unplaced";
+      code: "no_live_node" | "no_free_node" | "queue_full" | "no_validator" | "unsupported_parameter";
+    }
   /** The caller is gone. */
   | { type: "cancelled" };
 
@@ -169,7 +172,7 @@ export function stepTask(task: Task, event: TaskEvent, nowMs: number): TaskStep 
     case "unplaced":
       // Only a task that waits can lack a node.
       if (task.state !== "queued") return ignored(task, event);
-      return end(task, event.code === "no_live_node" ? "fail" : "expire", event.code, event, nowMs);
+      return end(task, isHopeless(event.code) ? "fail" : "expire", event.code, event, nowMs);
     case "cancelled": {
       const open = task.attempts.find((attempt) => !isAttemptOver(attempt.state));
       const closed = open && stepped(task, open.attemptId, { type: "cancel", reason: "cancelled" }, nowMs);
@@ -188,6 +191,11 @@ export function stepTask(task: Task, event: TaskEvent, nowMs: number): TaskStep 
       );
     }
   }
+}
+
+/** True where waiting longer would not have helped. */
+function isHopeless(code: Extract<TaskEvent, { type: "unplaced" }>["code"]): boolean {
+  return code === "no_live_node" || code === "unsupported_parameter";
 }
 
 /** A node failed: another goes on, until too many have brought nothing. */

@@ -155,7 +155,10 @@ export const commitFrameSchema = z.strictObject({
 });
 export type CommitFrame = z.infer<typeof commitFrameSchema>;
 
-/** Why a node does not do a task. The first two are the task's fault and final; the others send it elsewhere. */
+/**
+ * Why a node does not do a task. The first two are the task's fault and final, unless another node may do it; the others
+ * send it elsewhere.
+ */
 export const failReasonSchema = z.discriminatedUnion("code", [
   z.strictObject({
     code: z.literal("context_length_exceeded"),
@@ -168,6 +171,8 @@ export const failReasonSchema = z.discriminatedUnion("code", [
     message: z.string().max(500),
     /** The field of the request that is at fault, in OpenAI's words, as `response_format`. */
     param: z.string().max(100).optional(),
+    /** True where another node of this model file may do it: what is missing is this node's, not the model's. */
+    isOnlyHere: z.literal(true).optional(),
   }),
   z.strictObject({ code: z.literal("draining") }),
   z.strictObject({ code: z.literal("unknown_model") }),

@@ -93,3 +93,19 @@ test("where the upstream breaks off, the other node goes on, no token twice and 
   expect(node.stdout).toMatch(/failed|terminated/);
   upstream.fault = undefined;
 });
+
+test("what the upstream lacks is done by the other node: no caller is refused for where its task came first", async () => {
+  const tool = {
+    type: "function" as const,
+    function: { name: "note", parameters: { type: "object", properties: {} } },
+  };
+  const refused = () => node.stdout.match(/cannot be held to calls of tools/g)?.length ?? 0;
+  for (let number = 0; number < 30 && refused() === 0; number++) {
+    const answer = await client.chat.completions.create({
+      ...{ model, messages: [{ role: "user", content: `note ${number}` }], max_tokens: 60 },
+      ...{ tools: [tool], tool_choice: "required" },
+    });
+    expect(answer.choices[0]?.message.tool_calls?.[0]).toMatchObject({ function: { name: "note" } });
+  }
+  expect(refused()).toBeGreaterThan(0);
+});

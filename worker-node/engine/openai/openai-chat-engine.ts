@@ -137,7 +137,7 @@ export class OpenAiChatEngine implements Engine {
   }
 
   #cannotCheck(words: string, param?: string): never {
-    const options = param === undefined ? {} : { param };
+    const options = { isOnlyHere: true, ...(param === undefined ? {} : { param }) };
     throw new UnsupportedTaskError(`this node's ${this.#upstream.software} ${words}`, options);
   }
 
@@ -151,7 +151,7 @@ export class OpenAiChatEngine implements Engine {
 
   #refuse(input: ChatInput | CompletionInput): void {
     const refuse = (what: string, param: string) => {
-      throw new UnsupportedTaskError(`this node's ${this.#upstream.software} ${what}`, { param });
+      throw new UnsupportedTaskError(`this node's ${this.#upstream.software} ${what}`, { param, isOnlyHere: true });
     };
     const { logitBias, logprobs } = input.sampling;
     if (logitBias !== undefined && !this.#features.logitBias) refuse("takes no logit bias", "logit_bias");
