@@ -134,7 +134,7 @@ export const recordEntrySchema = z.discriminatedUnion("kind", [
     suspendedAtMs: timeMs.nullable(),
     reason: z.string().max(500).nullable(),
     /** The latest of these wins. */
-    atMs: timeMs,
+    toldAtMs: timeMs,
   }),
 ]);
 export type RecordEntry = z.infer<typeof recordEntrySchema>;

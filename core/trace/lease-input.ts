@@ -4,6 +4,7 @@ import { keptLeaseSchema, type LeaseTerms, leaseTermsSchema } from "../lease/lea
 import { taskRecordSchema } from "../record/entry.ts";
 import {
   ackFrameSchema,
+  type CommitFrame,
   commitFrameSchema,
   type DeltaItem,
   failFrameSchema,
@@ -22,6 +23,9 @@ const tracedPieceSchema = z.strictObject({
   vectors: z.array(z.tuple([z.int().nonnegative(), z.int().nonnegative()])).optional(),
   isReport: z.literal(true).optional(),
 });
+
+/** The end of an answer without the stop sequence that ended it: its caller wrote that. */
+const tracedCommitSchema = commitFrameSchema.omit({ stopSequence: true, promptIds: true });
 
 /**
  * Everything that a lease book is told, a call each, named for the method. No prompt and no answer is in it: what a
@@ -46,7 +50,7 @@ export const leaseInputSchema = z.discriminatedUnion("type", [
   z.strictObject({ type: z.literal("cancel"), attemptId: attemptIdSchema }),
   ackFrameSchema,
   z.strictObject({ type: z.literal("delta"), piece: tracedPieceSchema }),
-  commitFrameSchema,
+  tracedCommitSchema,
   failFrameSchema,
   z.strictObject({ type: z.literal("socketLost"), lostAtMs: timeMs, reason: z.string() }),
   z.strictObject({ type: z.literal("welcome"), holding: z.array(heldAttemptSchema) }),
@@ -64,6 +68,15 @@ export function tracedPiece({ attemptId, seq, tokenIds, vectors, report }: Delta
     ...(vectors === undefined ? {} : { vectors: vectors.map(({ index, float32 }) => [index, sizeOf(float32)]) }),
     ...(report === undefined ? {} : { isReport: true }),
   };
+}
+
+/** What a trace keeps of an answer's end. */
+export function tracedCommit({
+  stopSequence: _,
+  promptIds: __,
+  ...counts
+}: CommitFrame): z.infer<typeof tracedCommitSchema> {
+  return counts;
 }
 
 /** A piece that counts as the traced one did; its tokens and numbers are zeros. */
