@@ -1,4 +1,7 @@
-import type { Reputation } from "./reputation.ts";
+import { auditShareOf } from "./audit-share.ts";
+import { posteriorOf } from "./posterior.ts";
+import { fade, type Reputation } from "./reputation.ts";
+import { isTrusted } from "./validator-record.ts";
 
 /** What a node's record comes to now. */
 export interface TrustStanding {
@@ -16,4 +19,38 @@ export interface TrustStanding {
   reason: string;
 }
 
-export declare function standingInTrust(reputation: Reputation, nowMs: number): TrustStanding;
+/** What a node's record comes to at this time; nothing of it changes by asking. */
+export function standingInTrust(reputation: Reputation, nowMs: number): TrustStanding {
+  const now = fade(reputation, nowMs);
+  const { mean, deviation } = posteriorOf(now);
+  const isSuspended = now.suspendedAtMs !== null;
+  const auditShare = auditShareOf(now);
+  return {
+    auditShare,
+    isSuspended,
+    mayValidate: !isSuspended && now.validator.suspendedAtMs === null,
+    isTrustedValidator: !isSuspended && isTrusted(now.validator),
+    score: mean,
+    uncertainty: deviation,
+    reason: [reasonOf(now, auditShare), validatorReason(now)].filter((text) => text !== "").join(" "),
+  };
+}
+
+function reasonOf({ suspendedAtMs, owed, owedFor, failures }: Reputation, auditShare: number): string {
+  if (suspendedAtMs !== null) {
+    const since = new Date(suspendedAtMs).toISOString();
+    return `Suspended since ${since}: ${failures.length} of its answers failed their checks; appeal or ask the deployment's admin.`;
+  }
+  if (owed === 0) return `${(auditShare * 100).toFixed(1)} % of its answers are checked.`;
+  const why = {
+    newness: "it is new here",
+    suspicion: "an answer looked suspicious",
+    failure: "an answer failed its check",
+  }[owedFor];
+  return `Every answer is checked since ${why}, until ${owed} more are valid.`;
+}
+
+function validatorReason({ validator }: Reputation): string {
+  if (validator.suspendedAtMs === null) return "";
+  return `It is asked for no more checks since ${new Date(validator.suspendedAtMs).toISOString()}: its words did not hold.`;
+}

@@ -11,10 +11,12 @@ export interface SampleWish {
 
 /**
  * How many of a population to look at, so that the share found is within `error` of the true one: n₀ = Z²p(1−p)/e²
- * (Cochran 1977, "Sampling Techniques", 4.1), and with a finite population n = n₀ / (1 + (n₀ − 1)/N). A real number, 0
- * where `share` is 0 or 1; with a population of at least 1 it is never more than that.
+ * (Cochran 1977, "Sampling Techniques", 4.1), and with a finite population n = n₀ / (1 + (n₀ − 1)/N). A real number,
+ * 0 where `share` is 0 or 1, never more than the population.
  */
 export function sampleSize({ share, error, z, population }: SampleWish): number {
   const unbounded = (z * z * share * (1 - share)) / (error * error);
-  return population === null ? unbounded : unbounded / (1 + (unbounded - 1) / population);
+  if (population === null) return unbounded;
+  const wanted = unbounded > 1 ? unbounded / (1 + (unbounded - 1) / population) : unbounded;
+  return Math.min(population, wanted);
 }

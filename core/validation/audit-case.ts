@@ -1,6 +1,8 @@
 import { z } from "zod";
 import { type AccountId, accountIdSchema, type NodeId, nodeIdSchema } from "../ids.ts";
-import { auditStates } from "./audit-moves.ts";
+import { nextState } from "../task/attempt-moves.ts";
+import { type AuditMove, type AuditState, auditMoves, auditStates } from "./audit-moves.ts";
+import { isStillInvalid, meanOf, mostOpinions, tallyOf, validationsOf } from "./audit-tally.ts";
 import { type CheckVerdict, checkVerdictSchema } from "./judge-check.ts";
 
 /** A node with its operator. */
@@ -29,6 +31,8 @@ export const auditCaseSchema = z.strictObject({
   opinions: z.array(opinionSchema).max(9),
   /** Of the altered copy. */
   probeOpinions: z.array(opinionSchema).max(2),
+  /** How many opinions there were when the answer was settled; what comes later belongs to an appeal. */
+  settledWith: z.int().nonnegative(),
   /** What the caller was told, once. */
   told: z.enum(["valid", "invalid", "undecided", "unchecked"]).nullable(),
   openedAtMs: z.number(),
@@ -91,8 +95,213 @@ export interface AuditStep {
   ignored?: AuditEvent["type"];
 }
 
-/** A fresh case, and whom to ask first. */
-export declare function openCase(subject: { makers: readonly Party[]; plan: AuditPlan }, nowMs: number): AuditStep;
+type Told = NonNullable<AuditCase["told"]>;
+type Settled = Extract<AuditEffect, { type: "settle" }>["outcome"];
 
-/** Moves a case by one event and says what its owner must now do, in order. */
-export declare function stepCase(auditCase: AuditCase, event: AuditEvent, nowMs: number): AuditStep;
+/** How long a case looks for its next validator before it goes by what it has. */
+export const validatorWaitMs = 600_000;
+
+/** A fresh case, and whom to ask first. */
+export function openCase({ makers, plan }: { makers: readonly Party[]; plan: AuditPlan }, nowMs: number): AuditStep {
+  const auditCase: AuditCase = {
+    state: "open",
+    makers: [...makers],
+    plan,
+    opinions: [],
+    probeOpinions: [],
+    settledWith: 0,
+    told: null,
+    openedAtMs: nowMs,
+  };
+  return { auditCase, effects: [ask(auditCase, "real")] };
+}
+
+/**
+ * Moves a case by one event and says what its owner must now do, in order.
+ *
+ * An answer is invalid where three operators' validators say so and at least two more than say otherwise; valid at the
+ * first good word where nobody objects, else where at least two say so and more than object; undecided after five
+ * words. Where no third operator is to be had, two who agree without objection make it invalid, and it weighs half. So
+ * nothing is ever counted against anybody on one operator's word, and two that collude cannot have an honest node
+ * fail while three others are there. An event that the state does not know, or an operator's second word, changes
+ * nothing and comes back as `ignored`.
+ */
+export function stepCase(auditCase: AuditCase, event: AuditEvent, nowMs: number): AuditStep {
+  if (event.type === "appealed") return begin(auditCase);
+  if (event.type === "noValidator") return goWithout(auditCase);
+  const { validator, verdict } = event;
+  if (asked(auditCase).some(({ operator }) => operator === validator.operator)) return ignored(auditCase, event);
+  const opinion: Opinion = { validator, verdict, atMs: nowMs };
+  switch (auditCase.state) {
+    case "open":
+    case "seconding":
+    case "doubting": {
+      const heard = { ...auditCase, opinions: [...auditCase.opinions, opinion] };
+      return judge(heard, event.isTrusted);
+    }
+    case "probing":
+    case "confirming_probe":
+      return probe({ ...auditCase, probeOpinions: [...auditCase.probeOpinions, opinion] });
+    case "appealed":
+      return hearAppeal({ ...auditCase, opinions: [...auditCase.opinions, opinion] });
+    default:
+      return ignored(auditCase, event);
+  }
+}
+
+/** After one more word on the answer. */
+function judge(auditCase: AuditCase, isTrusted: boolean): AuditStep {
+  const { state, opinions, plan } = auditCase;
+  const { good, bad } = tallyOf(opinions);
+  if (bad === 0) {
+    const isEnough = state === "seconding" || (isTrusted && !plan.wantsSecond);
+    if (isEnough) return settle(move(auditCase, "agreeGood"), "valid");
+    return told(move(auditCase, "second"), "valid", (next) => [ask(next, "real")]);
+  }
+  if (good >= 2 && good > bad) return settle(move(auditCase, "agreeGood"), "valid");
+  if (isStillInvalid(opinions)) return settle(move(auditCase, "agreeBad"), "invalid");
+  if (opinions.length >= mostOpinions) return settle(move(auditCase, "disagree"), "undecided");
+  const next = move(auditCase, "doubt");
+  // Two who agree are enough for the caller, who may have another answer at once.
+  if (bad === 2 && good === 0) return told(next, "invalid", (after) => [ask(after, "real")]);
+  return { auditCase: next, effects: [ask(next, "real")] };
+}
+
+/** After nobody could be asked. */
+function goWithout(auditCase: AuditCase): AuditStep {
+  const { state, opinions } = auditCase;
+  const { good, bad } = tallyOf(opinions);
+  switch (state) {
+    case "open":
+      return settle(move(auditCase, "giveUp"), "unchecked");
+    case "seconding":
+      return settle(move(auditCase, "agreeGood"), "valid");
+    case "doubting":
+      if (bad >= 2 && good === 0) return settle(move(auditCase, "agreeBad"), "invalid");
+      return settle(move(auditCase, "giveUp"), "undecided");
+    case "probing":
+    case "confirming_probe":
+      return { auditCase: move(auditCase, "probed"), effects: [] };
+    case "appealed":
+      if (opinions.length === auditCase.settledWith) {
+        return { auditCase: move(auditCase, "appealUnheard"), effects: [] };
+      }
+      return uphold(auditCase);
+    default:
+      return ignored(auditCase, { type: "noValidator" });
+  }
+}
+
+function settle(auditCase: AuditCase, outcome: Settled): AuditStep {
+  const { opinions, plan } = auditCase;
+  const side = opinions.filter(({ verdict }) => (verdict.outcome === "implausible") === (outcome === "invalid"));
+  const isDecided = outcome === "valid" || outcome === "invalid";
+  const confirming = isDecided ? side : [];
+  const effects: AuditEffect[] = [
+    {
+      type: "settle",
+      outcome,
+      isGross: outcome === "invalid" && confirming.every(({ verdict }) => verdict.isGross),
+      meanMargin: meanOf((isDecided ? confirming : opinions).map(({ verdict }) => verdict.meanMargin)),
+      positions: opinions[0]?.verdict.positions ?? 0,
+      confirmedBy: confirming.map(({ validator }) => validator.operator),
+      isShort: outcome === "invalid" && confirming.length < 3,
+    },
+  ];
+  // One word alone was compared with nothing.
+  if (isDecided && opinions.length > 1) {
+    effects.push({ type: "validations", validations: validationsOf(opinions, outcome) });
+  }
+  const settled = { ...auditCase, settledWith: opinions.length };
+  const isProbed = outcome === "valid" && plan.wantsProbe && tallyOf(opinions).bad === 0;
+  const next = isProbed ? move(settled, "probe") : settled;
+  return told(next, outcome, (after) => (isProbed ? [...effects, ask(after, "probe")] : effects));
+}
+
+/** A copy altered so that it should fail: one who finds it good is wrong if another finds it bad. */
+function probe(auditCase: AuditCase): AuditStep {
+  const { state, probeOpinions } = auditCase;
+  const last = probeOpinions.at(-1)?.verdict.outcome;
+  if (state === "probing" && last === "plausible") {
+    const next = move(auditCase, "probeMissed");
+    return { auditCase: next, effects: [ask(next, "probe")] };
+  }
+  // Both find it good: the copy did not differ enough, and says nothing of them.
+  const isVoid = last === "plausible";
+  const validations = probeOpinions.map(
+    ({ validator, verdict }): Validation => ({
+      validator,
+      wasRight: verdict.outcome === "implausible",
+      isProbe: true,
+    }),
+  );
+  return { auditCase: move(auditCase, "probed"), effects: isVoid ? [] : [{ type: "validations", validations }] };
+}
+
+function begin(auditCase: AuditCase): AuditStep {
+  if (auditCase.state !== "invalid") return ignored(auditCase, { type: "appealed" });
+  const next = move(auditCase, "appeal");
+  return { auditCase: next, effects: [ask(next, "real")] };
+}
+
+/** One more bad word upholds; good words overturn once the answer would not be found invalid any more. */
+function hearAppeal(auditCase: AuditCase): AuditStep {
+  const { opinions, settledWith } = auditCase;
+  if (opinions.at(-1)?.verdict.outcome === "implausible") return uphold(auditCase);
+  if (isStillInvalid(opinions)) {
+    const next = move(auditCase, "doubt");
+    return { auditCase: next, effects: [ask(next, "real")] };
+  }
+  const counted = validationsOf(opinions.slice(0, settledWith), "invalid");
+  return {
+    auditCase: move(auditCase, "overturn"),
+    effects: [
+      { type: "settleAppeal", outcome: "overturned" },
+      { type: "takeBack", validations: counted },
+    ],
+  };
+}
+
+function uphold(auditCase: AuditCase): AuditStep {
+  const { opinions, settledWith } = auditCase;
+  return {
+    auditCase: move(auditCase, "uphold"),
+    effects: [
+      { type: "settleAppeal", outcome: "upheld" },
+      { type: "validations", validations: validationsOf(opinions.slice(settledWith), "invalid") },
+    ],
+  };
+}
+
+/** With what the caller is told first, where it was not told before. */
+function told(auditCase: AuditCase, verdict: Told, then: (auditCase: AuditCase) => readonly AuditEffect[]): AuditStep {
+  if (auditCase.told !== null) return { auditCase, effects: then(auditCase) };
+  const next = { ...auditCase, told: verdict };
+  return { auditCase: next, effects: [{ type: "tell", verdict }, ...then(next)] };
+}
+
+function ask(auditCase: AuditCase, kind: "real" | "probe"): AuditEffect {
+  const parties = asked(auditCase);
+  return {
+    type: "askValidator",
+    kind,
+    excludeNodes: [...new Set(parties.map(({ nodeId }) => nodeId))],
+    excludeOperators: [...new Set(parties.map(({ operator }) => operator))],
+  };
+}
+
+/** All who have a part in the case: no operator has two. */
+function asked({ makers, opinions, probeOpinions }: AuditCase): Party[] {
+  return [...makers, ...[...opinions, ...probeOpinions].map(({ validator }) => validator)];
+}
+
+/** Throws where the table has no such move: that is a bug of this file. */
+function move(auditCase: AuditCase, by: AuditMove): AuditCase {
+  const state = nextState<AuditState, AuditMove>(auditMoves, auditCase.state, by);
+  if (state === undefined) throw new Error(`a case that is ${auditCase.state} has no move ${by}`);
+  return { ...auditCase, state };
+}
+
+function ignored(auditCase: AuditCase, { type }: { type: AuditEvent["type"] }): AuditStep {
+  return { auditCase, effects: [], ignored: type };
+}

@@ -11,7 +11,7 @@ export interface PositionDraw {
 /**
  * Positions of an answer of `count` tokens to look at, ascending: one in eight and at least 16, all where there are
  * fewer; then `count` itself for the end. The answer is cut into as many stretches and one position is drawn from each,
- * so that a run of 8 tokens cannot go unseen. Empty for an answer of no tokens that was cut off.
+ * so that, of a longer answer, no 16 tokens in a row go unseen. Empty for an answer of no tokens that was cut off.
  */
 export function drawPositions(count: number, { endsByModel, random }: PositionDraw): number[] {
   const wanted = Math.min(count, Math.max(fewest, Math.ceil(count / oneIn)));

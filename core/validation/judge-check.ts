@@ -62,7 +62,9 @@ export function judgeCheck(
   const reasons = against.filter(([, isSo]) => isSo).map(([doubt]) => doubt);
   return {
     outcome: reasons.length === 0 ? "plausible" : "implausible",
-    isGross: isMarginBad && meanMargin >= calibration.grossMeanMargin,
+    // What text ids spell and what was signed is computed, not measured: no rounding makes it differ.
+    isGross:
+      (isMarginBad && meanMargin >= calibration.grossMeanMargin) || !report.isTextOfTokens || !claims.isCommitmentGood,
     meanMargin,
     worstRank: findings.reduce((worst, { rank }) => Math.max(worst, rank), 0),
     positions: findings.length,
