@@ -141,6 +141,8 @@ export const fieldDescriptions: Record<string, string> = {
   "check input.finishReason":
     "How the answer ended: `stop` without a stop sequence means that the model ended it. `null`: it was cut off.",
   "check input.stopSequence": "The stop sequence that ended it, where one did.",
+  "check input.contextTokens":
+    "Of the node that answered: where its answer may end by length. Absent is the checking node's own.",
   "check input.positions":
     "Positions to look at, ascending, counted from 0. The number of ids stands for the answer's end, where the model ended it.",
 

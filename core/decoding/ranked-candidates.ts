@@ -36,7 +36,8 @@ export function rankCandidates(
   rules: DecodingRules,
   place: DecodingPlace,
 ): { adjusted: readonly Candidate[]; kept: readonly Ranked[] } {
-  const adjusted = adjust(candidates, rules, place.counts);
+  const adjusted = adjustLogits(candidates, rules, place.counts);
+  adjusted.sort(([leftId, left], [rightId, right]) => right - left || leftId - rightId);
   const likeliest = adjusted.slice(0, Math.min(candidateTokens, rules.topK ?? candidateTokens));
   const kept = withinMinP(withinTopP(likeliest, rules.topP), rules.minP ?? 0);
   const scored = kept.map(([tokenId, logit]) => ({ tokenId, logit, score: scoreOf(tokenId, logit, rules, place) }));
@@ -49,18 +50,23 @@ export function scoreOf(tokenId: number, logit: number, rules: DecodingRules, { 
   return temperature === 0 ? logit : logit + temperature * gumbelNoise({ seed, position, tokenId });
 }
 
-function adjust(
+/** Of how many of the likeliest one is chosen: all that top-k lets through; at temperature 0 the first. */
+export function choosableTokens({ temperature, topK = candidateTokens }: DecodingRules): number {
+  return temperature === 0 ? 1 : Math.min(candidateTokens, topK);
+}
+
+/** The candidates in their order with bias and penalties in their logits. */
+export function adjustLogits(
   candidates: readonly Candidate[],
   { frequencyPenalty, presencePenalty, logitBias = [] }: DecodingRules,
   counts: ReadonlyMap<number, number>,
 ): Candidate[] {
   const bias = new Map(logitBias);
-  const adjusted = candidates.map(([id, logit]): Candidate => {
+  return candidates.map(([id, logit]): Candidate => {
     const count = counts.get(id) ?? 0;
     const penalty = count === 0 ? 0 : count * frequencyPenalty + presencePenalty;
     return [id, logit + (bias.get(id) ?? 0) - penalty];
   });
-  return adjusted.sort(([leftId, left], [rightId, right]) => right - left || leftId - rightId);
 }
 
 /** The likeliest whose shares reach `topP`, the one that reaches it included; shares are of the candidates given. */

@@ -140,6 +140,8 @@ export const checkInputSchema = z.strictObject({
   /** How the answer ended: `stop` without a stop sequence means that the model ended it. `null`: it was cut off. */
   finishReason: z.enum(["stop", "length"]).nullable(),
   stopSequence: z.string().max(limits.stopSequenceCharacters).optional(),
+  /** Of the node that answered: where its answer may end by length. Absent is the checking node's own. */
+  contextTokens: z.int().positive().optional(),
   /**
    * Positions to look at, ascending, counted from 0; the number of ids stands for the answer's end, where the model
    * ended it.

@@ -1,104 +1,70 @@
 import type { Token } from "node-llama-cpp";
+import { areCandidatesEnough } from "../../core/decoding/are-candidates-enough.ts";
+import { chooseToken } from "../../core/decoding/choose-token.ts";
 import type { Logprob } from "../../core/wire/node-frame.ts";
 import type { Sampling } from "../../core/wire/task-input.ts";
-import { type Candidate, candidateTokens, chooseToken } from "./choose-token.ts";
+import type { AnswerPlace } from "./answer-place.ts";
 import type { Matcher } from "./grammar/grammar-host.ts";
-import type { TokenMask } from "./grammar/token-mask.ts";
-import type { Logits, LogitsWish, TokenChooser } from "./sequence-slot.ts";
-import { afterBytes, betweenCharacters } from "./utf8-state.ts";
+import { type Logits, type LogitsWish, type Reach, widerReach, wishAt } from "./logits-wish.ts";
+import type { TokenChooser } from "./sequence-slot.ts";
 import type { Vocabulary } from "./vocabulary.ts";
 
-/** Up to so many tokens that may come, all their logits are asked for; beyond, the likeliest. */
-const listedTokens = 2_048;
-
-/** Chooses the tokens of one answer that has a grammar, a bias, or wants to know probabilities. */
+/** Chooses the tokens of one answer, by the rules of docs/SAMPLING.md. */
 export class AnswerChooser implements TokenChooser {
   readonly #sampling: Sampling;
   readonly #vocabulary: Vocabulary;
   readonly #tokens: readonly Token[];
-  readonly #isEnd: (token: Token) => boolean;
+  readonly #endIds: ReadonlySet<number>;
   readonly #matcher: Matcher | undefined;
-  readonly #counts = new Map<number, number>();
-  #mask: TokenMask | undefined;
-  #isOver = false;
-  #asksForAll = false;
-  #position: number;
-  #utf8 = betweenCharacters;
+  readonly #place: AnswerPlace;
+  #reach: Reach = "likeliest";
   /** Of the token chosen last; `undefined` where the task does not ask for it. */
   logprob: Logprob | undefined;
 
-  /** `continued` are the tokens that the answer has already; the matcher has taken them. */
+  /** `place` is where the answer stands, after all that was continued; it moves with each token. */
   constructor(options: {
     sampling: Sampling;
     vocabulary: Vocabulary;
     tokens: readonly Token[];
-    isEnd: (token: Token) => boolean;
+    endIds: ReadonlySet<number>;
     matcher: Matcher | undefined;
-    continued: readonly Token[];
+    place: AnswerPlace;
   }) {
     this.#sampling = options.sampling;
     this.#vocabulary = options.vocabulary;
     this.#tokens = options.tokens;
-    this.#isEnd = options.isEnd;
+    this.#endIds = options.endIds;
     this.#matcher = options.matcher;
-    this.#mask = options.matcher?.first;
-    this.#position = options.continued.length;
-    for (const token of options.continued) {
-      this.#count(token);
-      this.#utf8 = afterBytes(this.#utf8, this.#vocabulary.bytesOf(token)) ?? betweenCharacters;
-    }
+    this.#place = options.place;
   }
 
   wish(): LogitsWish {
-    const { logitBias = [], logprobs } = this.#sampling;
-    const most = this.#asksForAll ? Number.POSITIVE_INFINITY : listedTokens;
-    const listed = this.#mask?.ids(most);
-    if (listed !== undefined) return { top: Math.max(1, logprobs?.top ?? 0), tokens: this.#named(listed) };
-    // A bias or a penalty may lift or sink a token over the border of the likeliest.
-    const adjusted = [...logitBias.map(([id]) => id), ...this.#counts.keys()];
-    return { top: candidateTokens + this.#counts.size, tokens: this.#named(adjusted) };
+    return wishAt(this.#place, { sampling: this.#sampling, reach: this.#reach, tokens: this.#tokens });
   }
 
-  async choose({ byToken, logTotal }: Logits): Promise<Token | "among more" | undefined> {
-    const mask = this.#mask;
-    const candidates = mask === undefined ? [...byToken] : [...byToken].filter(([id]) => mask.allows(id));
-    const id = this.#chooseWhole(candidates);
-    if (id === undefined) {
-      if (this.#asksForAll) throw new Error("no token may come");
-      this.#asksForAll = true;
+  async choose({ byToken, leastRead, logTotal }: Logits): Promise<Token | "among more" | undefined> {
+    const place = this.#place;
+    const candidates = place.hasGrammar ? [...byToken].filter(([id]) => place.allows(id)) : [...byToken];
+    if (!areCandidatesEnough(candidates, { rules: this.#sampling, counts: place.counts, leastRead })) {
+      const wider = widerReach[this.#reach];
+      if (wider === undefined) throw new Error("all tokens are too few to choose among");
+      this.#reach = wider;
       return "among more";
     }
-    this.#asksForAll = false;
+    this.#reach = "likeliest";
+    const id = chooseToken(candidates, this.#sampling, place);
+    if (id === undefined) throw new Error("no token may come");
     const token = this.#tokens[id];
-    if (token === undefined || this.#isEnd(token)) return undefined;
-    this.#note(id, byToken, logTotal);
-    this.#count(token);
-    this.#position += 1;
-    if (this.#matcher !== undefined) {
-      this.#mask = await this.#matcher.accept(id);
-      this.#isOver = this.#mask === undefined;
-    }
+    if (token === undefined || this.#endIds.has(id)) return undefined;
+    if (logTotal !== undefined) this.#note(id, byToken, logTotal);
+    const allowed = this.#matcher === undefined ? "none" : ((await this.#matcher.accept(id)) ?? "over");
+    place.take(id, allowed);
     return token;
   }
 
   /** True once nothing may follow the token chosen last. */
   get isOver(): boolean {
-    return this.#isOver;
-  }
-
-  /** With a grammar only what goes on in UTF-8: a grammar takes bytes for characters that are none. */
-  #chooseWhole(candidates: readonly Candidate[]): number | undefined {
-    const by = { sampling: this.#sampling, counts: this.#counts, position: this.#position };
-    for (let left = candidates; ; ) {
-      const id = chooseToken(left, by);
-      if (id === undefined || this.#matcher === undefined) return id;
-      const state = afterBytes(this.#utf8, this.#vocabulary.bytesOf(id));
-      if (state !== undefined) {
-        this.#utf8 = state;
-        return id;
-      }
-      left = left.filter(([other]) => other !== id);
-    }
+    return this.#place.isOver;
   }
 
   #note(id: number, byToken: ReadonlyMap<number, number>, logTotal: number): void {
@@ -112,13 +78,5 @@ export class AnswerChooser implements TokenChooser {
     });
     const likeliest = [...byToken].sort(([, left], [, right]) => right - left).slice(0, logprobs.top);
     this.logprob = { ...of([id, byToken.get(id) ?? Number.NEGATIVE_INFINITY]), top: likeliest.map(of) };
-  }
-
-  #count(token: number): void {
-    this.#counts.set(token, (this.#counts.get(token) ?? 0) + 1);
-  }
-
-  #named(ids: readonly number[]): Token[] {
-    return ids.flatMap((id) => this.#tokens[id] ?? []);
   }
 }

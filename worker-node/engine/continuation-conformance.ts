@@ -45,10 +45,12 @@ export function describeContinuation({
   makeChat,
   slots,
   leavesPenalties = false,
+  isVerifiable = false,
 }: {
   makeChat(): Promise<Engine>;
   slots: number;
   leavesPenalties?: boolean;
+  isVerifiable?: boolean;
 }): void {
   let engine: Engine;
   let continuing: ContinuingEngine;
@@ -95,6 +97,17 @@ export function describeContinuation({
     const stop = [`${text.slice(-3)}\u0000never`];
     expect((await expectEveryCutToJoin(continuing, { sampling: { stop } })).text).toBe(text);
   });
+
+  if (isVerifiable) {
+    test.each<[name: string, sampling: Partial<Sampling>]>([
+      ["temperature 1", { temperature: 1 }],
+      ["temperature 2 with top-k, top-p and min-p", { temperature: 2, topK: 30, topP: 0.95, minP: 0.01 }],
+      ["temperature 0.7 with penalties", { temperature: 0.7, frequencyPenalty: 0.9, presencePenalty: 0.3 }],
+    ])("at %s too it makes the very draws that one node would", async (_name, sampling) => {
+      const asking = { sampling: { ...sampling, seed: 12, maxTokens: 24 } };
+      expect((await expectEveryCutToJoin(continuing, asking)).tokenIds.length).toBeGreaterThan(1);
+    });
+  }
 
   test("one seed continues one way", async () => {
     const sampling = { temperature: 1, seed: 11, maxTokens: 20 };

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { ChatMessage } from "../../core/wire/task-input.ts";
 import { type Answer, ask, greedy, prepare, user } from "./ask-engine.fixture.ts";
+import { describeCheck } from "./check-conformance.ts";
 import { describeContinuation } from "./continuation-conformance.ts";
 import type { ChatOutcome, ContextOverflow, Engine } from "./engine.ts";
 
@@ -13,6 +14,8 @@ export interface EngineMakers {
   slots: number;
   /** True where an answer with penalties that another node began is refused, so that it goes to yet another. */
   leavesPenalties?: boolean;
+  /** Where the engine draws by docs/SAMPLING.md and checks answers that were: a token that ends an answer. */
+  verifiable?: { endId: number };
 }
 
 /**
@@ -21,7 +24,10 @@ export interface EngineMakers {
  */
 export function describeEngine(name: string, makers: EngineMakers): void {
   describe(`${name}: chat`, () => describeChat(makers));
-  describe(`${name}: an answer begun elsewhere`, () => describeContinuation(makers));
+  describe(`${name}: an answer begun elsewhere`, () =>
+    describeContinuation({ ...makers, isVerifiable: makers.verifiable !== undefined }));
+  const { verifiable } = makers;
+  if (verifiable) describe(`${name}: another's answer`, () => describeCheck({ ...makers, ...verifiable }));
   describe(`${name}: embedding`, () => describeEmbedding(makers));
 }
 

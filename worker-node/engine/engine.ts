@@ -32,10 +32,9 @@ export interface ChatOptions {
   /**
    * Token ids of this very answer that another node made and the reader has, in order. The run gives what comes after
    * them. They count for `maxTokens`, penalties and stop strings as if this run had made them, and an answer that
-   * they end already (`stop`, `length`) ends at once. At temperature 0 the whole answer is the one that a single node
-   * gives, up to honest differences between reading tokens and generating them. Above 0 it is a fair continuation
-   * and not the same draws: llama.cpp's sampler can't be moved to a position, so it starts from a seed made of the
-   * task's and the number of ids.
+   * they end already (`stop`, `length`) ends at once. Where the
+   * engine draws by docs/SAMPLING.md the whole answer is the one that a single node gives, at any temperature, up to
+   * honest differences between reading tokens and generating them; an engine that draws otherwise says so.
    */
   continues?: readonly number[];
 }

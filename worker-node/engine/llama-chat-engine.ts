@@ -1,13 +1,25 @@
 import type { LlamaContext, LlamaModel, Token } from "node-llama-cpp";
-import type { ChatInput, CompletionInput } from "../../core/wire/task-input.ts";
+import type { CheckReport } from "../../core/wire/node-frame.ts";
+import type { ChatInput, CheckInput, CompletionInput, Sampling } from "../../core/wire/task-input.ts";
 import { AnswerChooser } from "./answer-chooser.ts";
+import { AnswerPlace } from "./answer-place.ts";
 import { AnswerProgress } from "./answer-progress.ts";
-import type { ChatOptions, ChatOutcome, ChatPiece, ContextOverflow, Engine, PreparedChat } from "./engine.ts";
-import { GrammarHost } from "./grammar/grammar-host.ts";
+import { checkAnswer } from "./check-answer.ts";
+import { claimsOf } from "./claims.ts";
+import type {
+  ChatOptions,
+  ChatOutcome,
+  ChatPiece,
+  ContextOverflow,
+  Engine,
+  PreparedChat,
+  PreparedCheck,
+} from "./engine.ts";
+import { GrammarHost, type Matcher } from "./grammar/grammar-host.ts";
 import { taskGrammar } from "./grammar/task-grammar.ts";
+import { judgeEnding } from "./judge-ending.ts";
 import { createPromptTokenizer, type PromptTokenizer } from "./prompt-tokens.ts";
 import { RunningWork } from "./running-work.ts";
-import { samplingOptions } from "./sampling-options.ts";
 import { SequenceSlot } from "./sequence-slot.ts";
 import { SlotPool } from "./slot-pool.ts";
 import { StepScheduler } from "./step-scheduler.ts";
@@ -18,6 +30,13 @@ import { readVocabulary, type Vocabulary } from "./vocabulary.ts";
 
 /** Tokens and time of the run that measures speed, whichever ends first. */
 const speedRun = { tokens: 32, ms: 1_500 } as const;
+const likeliest: Sampling = {
+  ...{ temperature: 0, topP: 1, frequencyPenalty: 0, presencePenalty: 0, seed: 0, stop: [] },
+  maxTokens: null,
+};
+
+/** Sequences of its context that only checks use, so that they push no conversation out of another's memory. */
+export const checkSequences = 1;
 
 /** A chat model whose answers run side by side in the sequences of one context (continuous batching). */
 export class LlamaChatEngine implements Engine {
@@ -30,11 +49,17 @@ export class LlamaChatEngine implements Engine {
   /** Every token of the model; its index is its id. */
   readonly #tokens: readonly Token[];
   readonly #tokenizePrompt: PromptTokenizer<Token>;
+  /** Those of them that end an answer. */
+  readonly #endIds: ReadonlySet<number>;
   readonly #slots: SlotPool<SequenceSlot>;
+  readonly #checkSlots: SlotPool<SequenceSlot>;
   readonly #grammars: GrammarHost;
   readonly #work = new RunningWork();
 
-  /** `context` must have a batch of at least `chunkTokens` plus one token for each of its sequences. */
+  /**
+   * `context` must have a batch of at least `chunkTokens` plus one token for each of its sequences, of which the last
+   * {@link checkSequences} are for checks.
+   */
   constructor(options: { context: LlamaContext; contextTokens: number; chunkTokens: number }) {
     this.#context = options.context;
     this.#model = options.context.model;
@@ -42,13 +67,13 @@ export class LlamaChatEngine implements Engine {
     this.#vocabulary = readVocabulary(this.#model);
     this.#tokens = [...this.#model.iterateAllTokens()];
     this.#tokenizePrompt = createPromptTokenizer(this.#model, this.#vocabulary);
-    const endIds = this.#tokens.flatMap((token, id) => (this.#model.isEogToken(token) ? [id] : []));
-    this.#grammars = new GrammarHost({ texts: this.#vocabulary.spellings(), endIds });
+    this.#endIds = new Set(this.#tokens.flatMap((token, id) => (this.#model.isEogToken(token) ? [id] : [])));
+    this.#grammars = new GrammarHost({ texts: this.#vocabulary.spellings(), endIds: [...this.#endIds] });
     const scheduler = new StepScheduler({ chunkTokens: options.chunkTokens });
     const { context } = options;
-    this.#slots = new SlotPool(
-      Array.from({ length: context.totalSequences }, () => new SequenceSlot({ context, scheduler })),
-    );
+    const slots = (length: number) => Array.from({ length }, () => new SequenceSlot({ context, scheduler }));
+    this.#slots = new SlotPool(slots(context.totalSequences - checkSequences));
+    this.#checkSlots = new SlotPool(slots(checkSequences));
   }
 
   async prepareChat(
@@ -58,14 +83,13 @@ export class LlamaChatEngine implements Engine {
     this.#work.ensureOpen();
     const continued = continues.map((tokenId) => this.#tokenOf(tokenId));
     this.#refuseUnknownBias(input);
-    const prompt = input.kind === "chat" ? this.#tokenizePrompt(shownTo(input)) : this.#rawPrompt(input.prompt);
+    const prompt = this.#promptOf(input);
     const promptTokens = prompt.length;
     if (promptTokens >= this.contextTokens) {
       return { kind: "context_overflow", promptTokens, contextTokens: this.contextTokens, inputIndex: 0 };
     }
-    const grammar = taskGrammar(input);
-    // One that cannot be prepared is the task's fault, and is told before the task counts as begun.
-    if (grammar !== undefined) (await this.#grammars.open(grammar.source, { ...grammar, tokenIds: [] })).close();
+    // A grammar that cannot be prepared is the task's fault, and is told before the task counts as begun.
+    (await this.#matcherOf(input, []))?.close();
     return {
       kind: "prepared",
       promptTokens,
@@ -78,8 +102,22 @@ export class LlamaChatEngine implements Engine {
     throw new Error("a chat engine was asked for embeddings");
   }
 
-  async prepareCheck(): Promise<never> {
-    throw new UnsupportedTaskError("this node cannot check answers yet");
+  async prepareCheck(input: CheckInput): Promise<PreparedCheck | ContextOverflow> {
+    this.#work.ensureOpen();
+    const { of, tokenIds } = input;
+    this.#refuseUnknownBias(of);
+    const prompt = this.#promptOf(of);
+    const promptTokens = prompt.length;
+    const wholeTokens = Math.max(promptTokens + 1, promptTokens + tokenIds.length);
+    if (wholeTokens > this.contextTokens) {
+      return { kind: "context_overflow", promptTokens: wholeTokens, contextTokens: this.contextTokens, inputIndex: 0 };
+    }
+    (await this.#matcherOf(of, []))?.close();
+    return {
+      kind: "prepared",
+      promptTokens,
+      run: ({ signal }) => this.#work.track(() => this.#check({ input, prompt, signal })),
+    };
   }
 
   measureTokensPerSecond(): Promise<number> {
@@ -115,23 +153,8 @@ export class LlamaChatEngine implements Engine {
       continues: continued,
     });
     const toRead = [...prompt, ...continued];
-    const generate = async (slot: SequenceSlot): Promise<ChatOutcome["finishReason"]> => {
-      const isPlain = sampling.logitBias === undefined && sampling.logprobs === undefined;
-      if (!isPlain || taskGrammar(input) !== undefined) {
-        return this.#generateChosen(slot, { input, prompt: toRead, continued, progress, onPiece, signal });
-      }
-      const evaluate = samplingOptions({
-        sampling,
-        generated: progress.tokenIds,
-        longestAnswerTokens: progress.longestTokens,
-        continuedTokens: continued.length,
-      });
-      for await (const token of slot.generate({ prompt: toRead, signal, evaluate })) {
-        onPiece(progress.push(token));
-        if (progress.ended !== undefined) return progress.ended;
-      }
-      return signal.aborted ? "cancelled" : "stop";
-    };
+    const generate = (slot: SequenceSlot) =>
+      this.#generate(slot, { input, prompt: toRead, continued, progress, onPiece, signal });
     const finishReason = progress.ended ?? (await this.#withSlot(toRead, signal, generate, "cancelled" as const));
     const rest = progress.flush();
     if (rest !== "") onPiece({ tokenIds: [], text: rest });
@@ -141,8 +164,7 @@ export class LlamaChatEngine implements Engine {
     return { finishReason, ...(stopSequence === undefined ? {} : { stopSequence }), ...counts };
   }
 
-  /** The same token by token: with a grammar, a bias, or probabilities to tell. */
-  async #generateChosen(
+  async #generate(
     slot: SequenceSlot,
     {
       input,
@@ -160,21 +182,12 @@ export class LlamaChatEngine implements Engine {
       signal: AbortSignal;
     },
   ): Promise<ChatOutcome["finishReason"]> {
-    const grammar = taskGrammar(input);
-    const matcher =
-      grammar === undefined
-        ? undefined
-        : await this.#grammars.open(grammar.source, { ...grammar, tokenIds: continued.map(Number) });
+    const matcher = await this.#matcherOf(input, continued);
     try {
-      const chooser = new AnswerChooser({
-        sampling: input.sampling,
-        vocabulary: this.#vocabulary,
-        tokens: this.#tokens,
-        isEnd: (token) => this.#model.isEogToken(token),
-        matcher,
-        continued,
-      });
-      for await (const token of slot.generateChosen({ prompt, signal, chooser })) {
+      const place = new AnswerPlace(this.#vocabulary, matcher?.first ?? "none");
+      for (const token of continued) place.take(token, matcher?.first ?? "none");
+      const chooser = this.#chooser({ sampling: input.sampling, endIds: this.#endIds, matcher, place });
+      for await (const token of slot.generate({ prompt, signal, chooser })) {
         const { logprob } = chooser;
         onPiece({ ...progress.push(token), ...(logprob === undefined ? {} : { logprobs: [logprob] }) });
         if (progress.ended !== undefined) return progress.ended;
@@ -184,6 +197,53 @@ export class LlamaChatEngine implements Engine {
     } finally {
       matcher?.close();
     }
+  }
+
+  async #check({
+    input,
+    prompt,
+    signal,
+  }: {
+    input: CheckInput;
+    prompt: readonly Token[];
+    signal: AbortSignal;
+  }): Promise<CheckReport> {
+    const { tokenIds, positions } = input;
+    const slot = await this.#checkSlots.acquire(prompt, signal);
+    if (slot === undefined) throw signal.reason;
+    try {
+      const matcher = await this.#matcherOf(input.of, []);
+      const place = new AnswerPlace(this.#vocabulary, matcher?.first ?? "none");
+      const by = { matcher, place, tokens: this.#tokens, endIds: this.#endIds };
+      const claimed = await claimsOf({ tokenIds, positions, ...by }).finally(() => matcher?.close());
+      const findings = await checkAnswer({ input, prompt, claimed, slot, tokens: this.#tokens, signal });
+      const roomTokens = Math.max(1, (input.contextTokens ?? this.contextTokens) - prompt.length);
+      const ending = judgeEnding(input, { vocabulary: this.#vocabulary, endIds: this.#endIds, roomTokens });
+      const isPossible = claimed.readable.length === tokenIds.length;
+      return { findings, ...ending, isEndRight: ending.isEndRight && isPossible };
+    } finally {
+      this.#checkSlots.release(slot);
+    }
+  }
+
+  #promptOf(input: ChatInput | CompletionInput): Token[] {
+    return input.kind === "chat" ? this.#tokenizePrompt(shownTo(input)) : this.#rawPrompt(input.prompt);
+  }
+
+  /** The task's grammar after these tokens, where it has one. */
+  async #matcherOf(input: ChatInput | CompletionInput, taken: readonly Token[]): Promise<Matcher | undefined> {
+    const grammar = taskGrammar(input);
+    if (grammar === undefined) return undefined;
+    return this.#grammars.open(grammar.source, { ...grammar, tokenIds: taken.map(Number) });
+  }
+
+  #chooser(by: {
+    sampling: Sampling;
+    endIds: ReadonlySet<number>;
+    matcher: Matcher | undefined;
+    place: AnswerPlace;
+  }): AnswerChooser {
+    return new AnswerChooser({ vocabulary: this.#vocabulary, tokens: this.#tokens, ...by });
   }
 
   /** A text to go on with, without a template; control tokens' texts in it are mere text. */
@@ -230,8 +290,9 @@ export class LlamaChatEngine implements Engine {
     const longest = Math.min(speedRun.tokens + 1, this.contextTokens - prompt.length);
     let startedMs: number | undefined;
     let tokens = 0;
-    const evaluate = { temperature: 0, yieldEogToken: true };
-    for await (const _token of slot.generate({ prompt, signal: new AbortController().signal, evaluate })) {
+    const place = new AnswerPlace(this.#vocabulary, "none");
+    const chooser = this.#chooser({ sampling: likeliest, endIds: new Set(), matcher: undefined, place });
+    for await (const _token of slot.generate({ prompt, signal: new AbortController().signal, chooser })) {
       startedMs ??= performance.now();
       tokens++;
       const elapsedMs = performance.now() - startedMs;

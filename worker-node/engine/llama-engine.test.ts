@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, expect, test } from "vitest";
 import { writeTinyChatModel, writeTinyEmbeddingModel } from "../../test/models/tiny-gguf.ts";
+import { tinyChatVocabulary } from "../../test/models/tiny-vocabulary.ts";
 import { ask, prepare, user } from "./ask-engine.fixture.ts";
 import { expectEveryCutToJoin } from "./continuation-conformance.ts";
 import { describeEngine } from "./engine-conformance.ts";
@@ -28,6 +29,7 @@ afterAll(async () => {
 
 describeEngine("llama", {
   slots,
+  verifiable: { endId: tinyChatVocabulary.special.turnEnd },
   makeChat: () => loadLlamaEngine({ ...load, modelPath: chatPath, kind: "chat" }),
   makeEmbedding: () => loadLlamaEngine({ ...load, modelPath: embeddingPath, kind: "embedding" }),
 });

@@ -1,7 +1,7 @@
 import type { Llama } from "node-llama-cpp";
 import type { ModelKind } from "../../core/model/model-card.ts";
 import type { Engine } from "./engine.ts";
-import { LlamaChatEngine } from "./llama-chat-engine.ts";
+import { checkSequences, LlamaChatEngine } from "./llama-chat-engine.ts";
 import { LlamaEmbeddingEngine } from "./llama-embedding-engine.ts";
 
 /**
@@ -13,7 +13,7 @@ const chunkTokens = { cpu: 128, gpu: 512 } as const;
 
 /**
  * Loads a GGUF file and makes room for `slots` tasks at once, each of up to `contextTokens` tokens (fewer where the
- * model was trained for fewer).
+ * model was trained for fewer). A chat model has room for a check beside them.
  *
  * `threads` are CPU threads, bounded by the `llama` instance's own. Throws what node-llama-cpp throws:
  * `InsufficientMemoryError` where model or context do not fit, and `ChatTemplateError` where a chat file's template
@@ -47,9 +47,9 @@ export async function loadLlamaEngine({
     }
     const chunk = llama.gpu === false ? chunkTokens.cpu : chunkTokens.gpu;
     const context = await model.createContext({
-      sequences: slots,
+      sequences: slots + checkSequences,
       contextSize: contextTokens,
-      batchSize: chunk + slots,
+      batchSize: chunk + slots + checkSequences,
       threads,
       failedCreationRemedy: false,
     });

@@ -1,18 +1,10 @@
-import type { LlamaContext, LlamaContextSequence, SequenceEvaluateOptions, Token } from "node-llama-cpp";
+import type { ControlledEvaluateInputItem, LlamaContext, LlamaContextSequence, Token } from "node-llama-cpp";
+import type { Logits, LogitsWish } from "./logits-wish.ts";
 import type { Slot } from "./slot-pool.ts";
 import type { StepScheduler } from "./step-scheduler.ts";
 
-/** Which logits are asked for: of the likeliest, and of these. */
-export interface LogitsWish {
-  top: number;
-  tokens: readonly Token[];
-}
-
-/** What came of it: logits of those, and the logarithm of the sum of all exponentials. */
-export interface Logits {
-  byToken: ReadonlyMap<Token, number>;
-  logTotal: number;
-}
+/** The most places of one batch whose logits are read: llama.cpp holds a whole vocabulary for each. */
+const placesAtOnce = 32;
 
 /** Chooses an answer's tokens. */
 export interface TokenChooser {
@@ -38,40 +30,47 @@ export class SequenceSlot implements Slot {
   }
 
   /**
-   * Reads the prompt, of which the beginning may already be in the sequence, then yields token after token until the
-   * model ends the answer. The caller ends it by leaving the loop; an aborted `signal` ends it within one step.
+   * Reads the prompt, of which the beginning may already be in the sequence, then yields the tokens that `chooser`
+   * chooses until it chooses none. The caller ends it by leaving the loop; an aborted `signal` ends it within one step.
    * After an error the sequence is replaced, since half a batch may be left in it.
    */
   async *generate(options: {
     prompt: readonly Token[];
     signal: AbortSignal;
-    evaluate: SequenceEvaluateOptions;
+    chooser: TokenChooser;
   }): AsyncGenerator<Token, void> {
+    this.#scheduler.beginAnswer();
     try {
       yield* this.#generate(options);
     } catch (error) {
       await this.#replaceSequence();
       throw error;
+    } finally {
+      this.#scheduler.endAnswer();
     }
   }
 
   /**
-   * The same with each token chosen by `choose`, from logits that it asks for. Ends where it chooses none.
+   * Reads `tokens`, of which the beginning may already be in the sequence, and gives the logits after each that has a
+   * wish, by its index, in order. Steps aside for answers where `isPatient`. Rejects with the reason of an aborted
+   * `signal` within one step.
    */
-  async *generateChosen(options: {
-    prompt: readonly Token[];
+  async read(options: {
+    tokens: readonly Token[];
+    wishes: ReadonlyMap<number, LogitsWish>;
     signal: AbortSignal;
-    chooser: TokenChooser;
-  }): AsyncGenerator<Token, void> {
+    isPatient: boolean;
+    onLogits: (index: number, logits: Logits) => void;
+  }): Promise<void> {
     try {
-      yield* this.#generateChosen(options);
+      await this.#read(options);
     } catch (error) {
       await this.#replaceSequence();
       throw error;
     }
   }
 
-  async *#generateChosen({
+  async *#generate({
     prompt,
     signal,
     chooser,
@@ -81,67 +80,68 @@ export class SequenceSlot implements Slot {
     chooser: TokenChooser;
   }): AsyncGenerator<Token, void> {
     const sequence = this.#sequence;
-    await sequence.adaptStateToTokens(prompt.slice(0, -1), false);
-    let unread = prompt.slice(sequence.nextTokenIndex);
+    const tokens = [...prompt];
+    // The last token is always read again: its logits choose the first token of the answer.
+    await sequence.adaptStateToTokens(tokens.slice(0, -1), false);
     while (!signal.aborted) {
-      const reading = unread;
-      const logits = await this.#scheduler.run({ tokensLeft: reading.length }, async (budgetTokens) => {
-        if (reading.length > budgetTokens) {
-          await sequence.evaluateWithoutGeneratingNewTokens(reading.slice(0, budgetTokens));
+      const unread = tokens.slice(sequence.nextTokenIndex);
+      const logits = await this.#scheduler.run({ tokensLeft: unread.length }, async (budgetTokens) => {
+        if (unread.length > budgetTokens) {
+          await evaluate(sequence, unread.slice(0, budgetTokens), new Map());
           return undefined;
         }
-        return logitsAfter(sequence, reading, chooser.wish());
+        return (await evaluate(sequence, unread, new Map([[unread.length - 1, chooser.wish()]]))).at(-1);
       });
-      if (logits === undefined) {
-        unread = prompt.slice(sequence.nextTokenIndex);
-        continue;
+      if (logits === undefined) continue;
+      const chosen = await chooser.choose(logits);
+      if (chosen === undefined || signal.aborted) return;
+      // The same place once more, with more of what may come.
+      if (chosen === "among more") await sequence.adaptStateToTokens(tokens.slice(0, -1), false);
+      else {
+        yield chosen;
+        tokens.push(chosen);
       }
-      let chosen = await chooser.choose(logits);
-      if (chosen === "among more") {
-        // What may come is not among the likeliest: the same place once more, with all that may.
-        const [last] = reading.slice(-1);
-        const at = sequence.nextTokenIndex - 1;
-        if (last === undefined) throw new Error("nothing was read before a token");
-        await sequence.eraseContextTokenRanges([{ start: at, end: at + 1 }]);
-        const again = await this.#scheduler.run({ tokensLeft: 1 }, () => logitsAfter(sequence, [last], chooser.wish()));
-        chosen = await chooser.choose(again);
-      }
-      if (chosen === undefined || chosen === "among more" || signal.aborted) return;
-      yield chosen;
-      unread = [chosen];
     }
   }
 
-  async *#generate({
-    prompt,
+  async #read({
+    tokens,
+    wishes,
     signal,
-    evaluate,
+    isPatient,
+    onLogits,
   }: {
-    prompt: readonly Token[];
+    tokens: readonly Token[];
+    wishes: ReadonlyMap<number, LogitsWish>;
     signal: AbortSignal;
-    evaluate: SequenceEvaluateOptions;
-  }): AsyncGenerator<Token, void> {
+    isPatient: boolean;
+    onLogits: (index: number, logits: Logits) => void;
+  }): Promise<void> {
     const sequence = this.#sequence;
-    // The last token is always read again: its logits choose the first token of the answer.
-    await sequence.adaptStateToTokens(prompt.slice(0, -1), false);
-    const answer: { tokens?: AsyncGenerator<Token, void> } = {};
-    try {
-      while (!signal.aborted) {
-        const unread = answer.tokens === undefined ? prompt.slice(sequence.nextTokenIndex) : [];
-        const step = await this.#scheduler.run({ tokensLeft: Math.max(1, unread.length) }, async (budgetTokens) => {
-          if (unread.length > budgetTokens) {
-            await sequence.evaluateWithoutGeneratingNewTokens(unread.slice(0, budgetTokens));
-            return undefined;
-          }
-          answer.tokens ??= sequence.evaluate(unread, evaluate);
-          return answer.tokens.next();
-        });
-        if (step === undefined) continue;
-        if (step.done === true || signal.aborted) return;
-        yield step.value;
-      }
-    } finally {
-      await answer.tokens?.return();
+    const places = [...wishes.keys()].sort((one, other) => one - other);
+    const [first] = places;
+    const last = places.at(-1);
+    if (first === undefined || last === undefined) return;
+    signal.throwIfAborted();
+    await sequence.adaptStateToTokens(tokens.slice(0, first), false);
+    while (sequence.nextTokenIndex <= last) {
+      signal.throwIfAborted();
+      const begin = sequence.nextTokenIndex;
+      const tooMany = places.filter((index) => index >= begin)[placesAtOnce];
+      const unread = tokens.slice(begin, tooMany ?? last + 1);
+      const step = { tokensLeft: unread.length, ...(isPatient ? { isPatient } : {}) };
+      await this.#scheduler.run(step, async (budgetTokens) => {
+        const piece = unread.slice(0, budgetTokens);
+        const wished = places.filter((index) => index >= begin && index < begin + piece.length);
+        const pieceWishes = new Map(
+          wished.flatMap((index) => {
+            const wish = wishes.get(index);
+            return wish === undefined ? [] : [[index - begin, wish] as const];
+          }),
+        );
+        const results = await evaluate(sequence, piece, pieceWishes);
+        for (const [place, logits] of results.entries()) onLogits(wished[place] ?? begin, logits);
+      });
     }
   }
 
@@ -151,14 +151,42 @@ export class SequenceSlot implements Slot {
   }
 }
 
-async function logitsAfter(sequence: LlamaContextSequence, read: readonly Token[], wish: LogitsWish): Promise<Logits> {
-  const [last] = read.slice(-1);
-  if (last === undefined) throw new Error("nothing is read before a token");
-  const filter = { tokens: wish.tokens, includeTop: wish.top, includeMax: true };
-  const generateNext = { logits: { filter }, totalLogitWeight: true };
-  const results = await sequence.controlledEvaluate([...read.slice(0, -1), [last, { generateNext }]]);
-  const next = results.at(-1)?.next;
-  if (next?.logits === undefined || next.totalLogitWeight === undefined) throw new Error("no logits came");
-  const most = Math.max(...next.logits.values());
-  return { byToken: next.logits, logTotal: most + Math.log(next.totalLogitWeight) };
+/** Reads tokens and gives the logits after each that has a wish, in order. */
+async function evaluate(
+  sequence: LlamaContextSequence,
+  tokens: readonly Token[],
+  wishes: ReadonlyMap<number, LogitsWish>,
+): Promise<Logits[]> {
+  const items = tokens.map((token, index): ControlledEvaluateInputItem => {
+    const wish = wishes.get(index);
+    return wish === undefined ? token : [token, { generateNext: optionsOf(wish) }];
+  });
+  const results = await sequence.controlledEvaluate(items);
+  return [...wishes].map(([index, wish]) => {
+    const next = results[index]?.next;
+    if (next?.logits === undefined) throw new Error("no logits came");
+    return logitsOf(next.logits, next.totalLogitWeight, wish);
+  });
+}
+
+type GenerateNext = NonNullable<Exclude<ControlledEvaluateInputItem, Token>[1]["generateNext"]>;
+
+/**
+ * How llama.cpp is asked. Its own top-k leaves just the likeliest, in order and unscaled at temperature 1: sorting a
+ * whole vocabulary instead, as it otherwise does to find them, costs 4 to 6 ms a token for 49,152. A token that is
+ * named, and the sum over all, need the whole.
+ */
+function optionsOf({ top, tokens, wantsTotal }: LogitsWish): GenerateNext {
+  const logits = { filter: { tokens, includeTop: top } };
+  if (tokens.length > 0 || wantsTotal) return { logits, totalLogitWeight: wantsTotal };
+  return { logits, options: { temperature: 1, topK: top, topP: 1, minP: 0 } };
+}
+
+function logitsOf(byToken: Map<Token, number>, totalWeight: number | undefined, { top, isAll }: LogitsWish): Logits {
+  // The likeliest come first, in order; those that were named after them.
+  const values = [...byToken.values()];
+  const leastRead = isAll ? Number.NEGATIVE_INFINITY : (values[top - 1] ?? Number.NaN);
+  // The weights are beside the likeliest's, whose logit is here wherever the total is asked for.
+  const logTotal = totalWeight === undefined ? undefined : Math.max(...values) + Math.log(totalWeight);
+  return { byToken, leastRead, logTotal };
 }

@@ -147,3 +147,60 @@ test("a step is never given more than it asked for", async () => {
   await round();
   expect(await given).toBe(5);
 });
+
+/** Rounds of one answer of 10 ms a token, with a patient reading of so many tokens, each taking `readMs`, beside it. */
+async function besideAnswer({ rounds, readMs, tokens }: { rounds: number; readMs: number; tokens: number }) {
+  const setup = table(512);
+  for (let round = 0; round < 12; round++) await budgetsOf(setup, { readers: 1, others: 0, tokenMs: readMs });
+  const startedMs = setup.clock.ms;
+  let left = tokens;
+  const pieces: number[] = [];
+  const read = () => {
+    if (left === 0) return;
+    void setup.scheduler
+      .run({ tokensLeft: left, isPatient: true }, async (budget) => {
+        left -= budget;
+        pieces.push(budget);
+        setup.clock.ms += budget * readMs;
+      })
+      .then(read);
+  };
+  read();
+  setup.scheduler.beginAnswer();
+  for (let round = 0; round < rounds; round++) {
+    void setup.scheduler.run({ tokensLeft: 1 }, async () => {
+      setup.clock.ms += 10;
+    });
+    await setup.round();
+  }
+  return { ...setup, pieces, left: () => left, slower: (setup.clock.ms - startedMs) / (10 * rounds) - 1 };
+}
+
+test.each([0.05, 1, 3, 12])(
+  "a patient reading of %d ms a token slows answers by less than a tenth, and goes on",
+  async (readMs) => {
+    const { slower, pieces } = await besideAnswer({ rounds: 4_000, readMs, tokens: 1_000_000 });
+    expect(slower).toBeLessThan(0.1);
+    expect(slower).toBeGreaterThan(0.04);
+    expect(pieces.length).toBeGreaterThan(0);
+    // No round is held up by more than a round's time, or a small piece's.
+    expect(Math.max(...pieces) * readMs).toBeLessThanOrEqual(Math.max(10, 16 * readMs));
+  },
+);
+
+test("once the answers are over a patient reading has whole rounds for itself", async () => {
+  const setup = await besideAnswer({ rounds: 3, readMs: 1, tokens: 1_000 });
+  const before = setup.pieces.length;
+  expect(await setup.round()).toBe(false);
+  setup.scheduler.endAnswer();
+  while (await setup.round());
+  expect(setup.left()).toBe(0);
+  expect(setup.pieces.slice(before, -1).every((piece) => piece === 128)).toBe(true);
+});
+
+test("patient readings share a round", async () => {
+  const { scheduler, round } = table(128);
+  const given = [1, 2].map(() => scheduler.run({ tokensLeft: 100, isPatient: true }, async (tokens) => tokens));
+  await round();
+  expect(await Promise.all(given)).toEqual([8, 8]);
+});

@@ -1,6 +1,8 @@
 /** How a run takes part in the next batch: `tokensLeft` 1 is one more token of an answer, more is prompt to read. */
 export interface Step {
   tokensLeft: number;
+  /** True for a reading that answers are to notice little of: it takes a share of their time at most, alone all. */
+  isPatient?: boolean;
 }
 
 /**
@@ -14,6 +16,11 @@ const readingRoundMs = { usual: 250, slow: 500 } as const;
  * of the speed of 128 at once, and 16 at 0.91.
  */
 const goodChunkTokens = 32;
+/**
+ * What patient readings may take of the time beside answers: for each round of answers so much of its time, spent in
+ * pieces of at least `pieceTokens` (see `goodChunkTokens`), or of what is read in the time of one round.
+ */
+const patience = { share: 0.08, pieceTokens: 16 } as const;
 /** Pieces until the speed is known, and the smallest of all. */
 const chunkTokensBounds = { first: 16, smallest: 8 } as const;
 
@@ -25,6 +32,9 @@ const chunkTokensBounds = { first: 16, smallest: 8 } as const;
  * clear its sequence. Here a round begins when the one before is over, and takes all steps asked for until then. A
  * step that reads a prompt is told how many tokens it may read: all readers together as many as fit into a round of
  * `readingRoundMs` at the speed of the last rounds, and `chunkTokens` at most.
+ *
+ * Patient steps join a round of others when these have earned them time: what they took then is counted against it, so
+ * that over a while they slow answers by `patience.share`, on any machine, and always go on.
  */
 export class StepScheduler {
   readonly #chunkTokens: number;
@@ -33,6 +43,11 @@ export class StepScheduler {
   #waiting: { step: Step; start: (budgetTokens: number) => Promise<void> }[] = [];
   #roundScheduled = false;
   #msPerToken: number | undefined;
+  /** Of a round in which answers take one token each. */
+  #answerRoundMs: number | undefined;
+  /** What patient steps may take beside others; below 0 what they took too much. They begin after a round of others. */
+  #patientMs = -1;
+  #answersUnderWay = 0;
 
   constructor({
     chunkTokens,
@@ -64,23 +79,76 @@ export class StepScheduler {
     });
   }
 
+  /** Until {@link endAnswer}, patient steps wait for this answer's next step and don't use the moment in between. */
+  beginAnswer(): void {
+    this.#answersUnderWay += 1;
+  }
+
+  endAnswer(): void {
+    this.#answersUnderWay -= 1;
+    this.#schedule();
+  }
+
   #schedule(): void {
     if (this.#roundScheduled || this.#waiting.length === 0) return;
+    if (this.#answersUnderWay > 0 && this.#waiting.every(({ step }) => step.isPatient === true)) return;
     this.#roundScheduled = true;
     this.#nextTurn(() => void this.#round());
   }
 
   async #round(): Promise<void> {
-    const steps = this.#waiting;
-    this.#waiting = [];
-    const readers = steps.filter(({ step }) => step.tokensLeft > 1).length;
-    const budget = Math.max(1, Math.floor(this.#readableTokens() / Math.max(1, readers)));
-    const evaluated = steps.reduce((sum, { step }) => sum + Math.min(step.tokensLeft, budget), 0);
+    const asked = this.#waiting;
+    const others = asked.filter(({ step }) => step.isPatient !== true);
+    const patient = asked.filter(({ step }) => step.isPatient === true);
+    const isShared = others.length > 0;
+    const joining = isShared && this.#patientMs < 0 ? [] : patient;
+    this.#waiting = joining.length === patient.length ? [] : patient;
+    const readers = others.filter(({ step }) => step.tokensLeft > 1);
+    const budget = share(this.#readableTokens(), readers.length);
+    const patientBudget = share(isShared ? this.#patientTokens() : this.#readableTokens(), joining.length);
+    const steps = [
+      ...others.map(({ step, start }) => ({ start, tokens: Math.min(step.tokensLeft, budget) })),
+      ...joining.map(({ step, start }) => ({ start, tokens: Math.min(step.tokensLeft, patientBudget) })),
+    ];
     const startedMs = this.#now();
-    await Promise.all(steps.map(({ step, start }) => start(Math.min(step.tokensLeft, budget))));
-    if (readers > 0 && evaluated >= chunkTokensBounds.smallest) this.#learn((this.#now() - startedMs) / evaluated);
+    await Promise.all(steps.map(({ start, tokens }) => start(tokens)));
+    const elapsedMs = this.#now() - startedMs;
+    const evaluated = steps.reduce((sum, { tokens }) => sum + tokens, 0);
+    const isReading = readers.length > 0 || !isShared;
+    if (isReading && evaluated >= chunkTokensBounds.smallest) this.#learn(elapsedMs / evaluated);
+    if (isShared) {
+      const patientTokens = steps.slice(others.length).reduce((sum, { tokens }) => sum + tokens, 0);
+      this.#account({ elapsedMs, patientTokens, isReading });
+    }
     this.#roundScheduled = false;
     this.#schedule();
+  }
+
+  /** Writes down what patient steps earned and took of a round with others. */
+  #account({
+    elapsedMs,
+    patientTokens,
+    isReading,
+  }: {
+    elapsedMs: number;
+    patientTokens: number;
+    isReading: boolean;
+  }): void {
+    let tookMs = 0;
+    if (patientTokens > 0) {
+      const readingMs = patientTokens * (this.#msPerToken ?? 0);
+      const beyondMs = Math.max(0, elapsedMs - (this.#answerRoundMs ?? 0));
+      // A round that other programs held up says nothing of them.
+      tookMs = isReading ? readingMs : Math.min(beyondMs, 4 * Math.max(readingMs, this.#answerRoundMs ?? 0));
+    } else if (!isReading) this.#answerRoundMs = halfway(this.#answerRoundMs, elapsedMs);
+    const earnedMs = patience.share * (elapsedMs - Math.min(elapsedMs, tookMs));
+    this.#patientMs = Math.min(0, this.#patientMs) + earnedMs - tookMs;
+  }
+
+  /** Tokens for all patient readers together, beside others. */
+  #patientTokens(): number {
+    const inOneRound = (this.#answerRoundMs ?? 0) / (this.#msPerToken ?? Number.POSITIVE_INFINITY);
+    return Math.max(patience.pieceTokens, Math.min(this.#chunkTokens, Math.floor(inOneRound)));
   }
 
   /** Tokens for all readers together. A power of two, so that small changes of speed don't change how a prompt is cut. */
@@ -92,9 +160,13 @@ export class StepScheduler {
   }
 
   #learn(msPerToken: number): void {
-    this.#msPerToken = this.#msPerToken === undefined ? msPerToken : (this.#msPerToken + msPerToken) / 2;
+    this.#msPerToken = halfway(this.#msPerToken, msPerToken);
   }
 }
 
 /** The greatest power of two that is at most `value`. */
 const powerOfTwo = (value: number): number => 2 ** Math.floor(Math.log2(value));
+
+const share = (tokens: number, readers: number): number => Math.max(1, Math.floor(tokens / Math.max(1, readers)));
+
+const halfway = (before: number | undefined, now: number): number => (before === undefined ? now : (before + now) / 2);

@@ -1,9 +1,9 @@
 import { Ajv2020 } from "ajv/dist/2020.js";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { philoxWords } from "../../../core/decoding/gumbel-noise.ts";
 import type { JsonSchema } from "../../../core/wire/task-input.ts";
 import { randomSchema } from "../../../test/models/random-schema.ts";
 import { tinyChatVocabulary } from "../../../test/models/tiny-vocabulary.ts";
-import { drawAt } from "../choose-token.ts";
 import { afterBytes, betweenCharacters } from "../utf8-state.ts";
 import { makeVocabulary } from "../vocabulary.ts";
 import { GrammarHost } from "./grammar-host.ts";
@@ -23,6 +23,9 @@ beforeAll(() => {
   host = new GrammarHost({ texts: spellings, endIds: [endId] });
 });
 afterAll(() => host.dispose());
+
+/** A number from 0 up to 1 for a position of an answer. */
+const drawAt = (seed: number, position: number) => philoxWords({ seed, position, tokenId: 0 })[0] / 2 ** 32;
 
 /** An answer whose every token is drawn from those that may come; ends as soon as it may, past a length. */
 async function drawAnswer(source: GrammarSource, seed: number): Promise<string> {

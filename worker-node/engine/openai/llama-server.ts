@@ -2,7 +2,6 @@ import type { z } from "zod";
 import { limits } from "../../../core/limits.ts";
 import type { Logprob } from "../../../core/wire/node-frame.ts";
 import type { ChatMessage } from "../../../core/wire/task-input.ts";
-import { samplerSeed } from "../sampling-options.ts";
 import {
   type Completion,
   completionEventSchema,
@@ -14,6 +13,7 @@ import {
   templateSchema,
   tokensSchema,
 } from "./llama-server-schemas.ts";
+import { samplerSeed } from "./sampler-seed.ts";
 import { type GenerateRequest, openAiMessage, type Upstream, type UpstreamPiece } from "./upstream.ts";
 import { UpstreamError } from "./upstream-error.ts";
 import type { UpstreamHttp } from "./upstream-http.ts";

@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { limits } from "../../../core/limits.ts";
 import type { ChatMessage } from "../../../core/wire/task-input.ts";
-import { samplerSeed } from "../sampling-options.ts";
+import { samplerSeed } from "./sampler-seed.ts";
 import { type GenerateRequest, openAiMessage, type Upstream, type UpstreamPiece } from "./upstream.ts";
 import { UpstreamError } from "./upstream-error.ts";
 import type { UpstreamHttp } from "./upstream-http.ts";

@@ -1,0 +1,53 @@
+import { expect, test } from "vitest";
+import { chooseToken } from "./choose-token.ts";
+import { claimMargin, mostMargin } from "./claim-margin.ts";
+import { type Candidate, type DecodingRules, rankCandidates } from "./ranked-candidates.ts";
+
+const greedy: DecodingRules = { temperature: 0, topP: 1, frequencyPenalty: 0, presencePenalty: 0, seed: 1 };
+const first = { counts: new Map<number, number>(), position: 0 };
+/** Shares .622, .229, .084, .051, .014. */
+const candidates: readonly Candidate[] = [
+  [7, 3],
+  [9, 2],
+  [4, 1],
+  [5, 0.5],
+  [6, -0.8],
+];
+
+test.each<[guarantee: string, claimed: number[], rules: Partial<DecodingRules>, margin: number, rank: number]>([
+  ["the choice has no margin", [7], {}, 0, 0],
+  ["the next falls short by their difference", [9], {}, 1, 1],
+  ["the last by more", [6], {}, 3.8, 4],
+  ["one that is no candidate has the greatest margin", [8], {}, mostMargin, 5],
+  ["a bias counts", [9], { logitBias: [[9, 0.75]] }, 0.25, 1],
+  ["a margin is never more than the greatest", [6], { logitBias: [[7, 20]] }, mostMargin, 4],
+  ["of several claimed the best counts", [6, 9, 8], {}, 1, 1],
+  ["and of none there is nothing to count", [], {}, mostMargin, 5],
+  ["a token that top-k shut out falls short of the last one let in, too", [4], { topK: 2 }, 2 + 1, 2],
+  ["a token that top-p shut out does as well", [9], { topP: 0.5 }, 1 + 1, 1],
+  ["and one that min-p shut out", [4], { minP: 0.3 }, 2 + 1, 2],
+])("%s", (_guarantee, claimed, rules, margin, rank) => {
+  const found = claimMargin(claimed, candidates, { ...greedy, ...rules }, first);
+  expect(found).toEqual({ margin: expect.closeTo(margin, 10), rank });
+});
+
+test("penalties count what came before", () => {
+  const place = { counts: new Map([[7, 2]]), position: 2 };
+  const rules = { ...greedy, frequencyPenalty: 0.4, presencePenalty: 0.5 };
+  expect(claimMargin([7], candidates, rules, place)).toEqual({ margin: expect.closeTo(0.3, 10), rank: 1 });
+});
+
+test("with noise the choice at every position has no margin, and all others have one: what their scores fall short by", () => {
+  for (let position = 0; position < 500; position += 1) {
+    const rules = { ...greedy, temperature: 1.3, seed: 77 };
+    const place = { ...first, position };
+    const choice = chooseToken(candidates, rules, place);
+    const scores = new Map(rankCandidates(candidates, rules, place).kept.map((each) => [each.tokenId, each.score]));
+    const best = Math.max(...scores.values());
+    for (const [id] of candidates) {
+      const { margin, rank } = claimMargin([id], candidates, rules, place);
+      expect(margin).toBeCloseTo(Math.min(mostMargin, best - (scores.get(id) ?? 0)), 10);
+      expect(rank === 0).toBe(id === choice);
+    }
+  }
+});
