@@ -27,6 +27,8 @@ export const validatorRecordSchema = z.strictObject({
   /** Of the sequential test, in nats. */
   evidence: z.number().nonnegative(),
   suspendedAtMs: z.number().nullable(),
+  /** The last wrong ones, oldest first: an operator may see them, and none counts twice. */
+  wrongs: z.array(z.strictObject({ taskId: taskIdSchema, isProbe: z.boolean(), atMs: z.number() })).max(32),
 });
 export type ValidatorRecord = z.infer<typeof validatorRecordSchema>;
 
@@ -69,7 +71,10 @@ const trustLeft = 0.25;
 /** An older failure is forgotten. */
 const failureKeptMs = 90 * 24 * 3_600_000;
 const mostFailures = 32;
-/** Operators that must have a part in a suspension, and failures that it rests on: more of these where the network has not as many operators. */
+/**
+ * Operators that must have a part in a suspension, and gross failures that it rests on, a slight one counting half: more
+ * where the network has not as many operators.
+ */
 const operatorsToSuspend = 3;
 const failuresToSuspend = 2;
 const failuresOfFewToSuspend = 4;
@@ -198,13 +203,15 @@ export function pardon(reputation: Reputation, nowMs: number): Reputation {
 export function fade(reputation: Reputation, nowMs: number): Reputation {
   const elapsedMs = nowMs - reputation.atMs;
   if (elapsedMs <= 0) return reputation;
+  // What a suspension rests on is kept as long as it lasts.
+  const isSuspended = reputation.suspendedAtMs !== null;
   return {
     ...reputation,
     atMs: nowMs,
     valid: decayed(reputation.valid, elapsedMs),
     invalid: decayed(reputation.invalid, elapsedMs),
     tasks: decayed(reputation.tasks, elapsedMs),
-    failures: reputation.failures.filter(({ atMs }) => nowMs - atMs < failureKeptMs),
+    failures: reputation.failures.filter(({ atMs }) => isSuspended || nowMs - atMs < failureKeptMs),
     validator: fadeRecord(reputation.validator, elapsedMs),
   };
 }
@@ -217,5 +224,6 @@ function suspendIfDue(reputation: Reputation, nowMs: number): Reputation {
 function isSuspensionDue({ fast, slow, failures }: Reputation): boolean {
   if (fast < fastTest.threshold && slow < slowTest.threshold) return false;
   const operators = new Set(failures.flatMap(({ confirmedBy }) => confirmedBy));
-  return failures.length >= (operators.size >= operatorsToSuspend ? failuresToSuspend : failuresOfFewToSuspend);
+  const count = failures.reduce((sum, { isGross }) => sum + (isGross ? 1 : 0.5), 0);
+  return count >= (operators.size >= operatorsToSuspend ? failuresToSuspend : failuresOfFewToSuspend);
 }

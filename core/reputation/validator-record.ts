@@ -1,8 +1,10 @@
+import type { TaskId } from "../ids.ts";
 import { decayed } from "./decay.ts";
 import type { ValidatorRecord } from "./reputation.ts";
 import { weigh } from "./sequential-test.ts";
 
 export interface ValidationMark {
+  taskId: TaskId;
   wasRight: boolean;
   /** By an altered copy, of which the truth is known; else by what other validators said. */
   isProbe: boolean;
@@ -21,12 +23,16 @@ const test = {
 } as const;
 /** Words that were compared and right until a validator's good word needs no second. */
 const rightUntilTrusted = 10;
+/** Wrong words that are kept with their tasks. */
+const mostWrongs = 32;
 
 /** One of whom nothing is known. */
-export const newValidatorRecord: ValidatorRecord = { right: 0, wrong: 0, evidence: 0, suspendedAtMs: null };
+export const newValidatorRecord: ValidatorRecord = { right: 0, wrong: 0, evidence: 0, suspendedAtMs: null, wrongs: [] };
 
-/** After one more word of it was compared with the truth. */
+/** After one more word of it was compared with the truth. A wrong one that is told twice counts once. */
 export function noteMark(record: ValidatorRecord, mark: ValidationMark, nowMs: number): ValidatorRecord {
+  const { taskId, isProbe } = mark;
+  if (!mark.wasRight && hasMark(record, mark)) return record;
   const evidence = weigh(record.evidence, weightOf(mark));
   return {
     // A wrong word costs half of the trust.
@@ -34,17 +40,23 @@ export function noteMark(record: ValidatorRecord, mark: ValidationMark, nowMs: n
     wrong: mark.wasRight ? record.wrong : record.wrong + 1,
     evidence,
     suspendedAtMs: record.suspendedAtMs ?? (evidence >= test.threshold ? nowMs : null),
+    wrongs: mark.wasRight ? record.wrongs : [...record.wrongs, { taskId, isProbe, atMs: nowMs }].slice(-mostWrongs),
   };
 }
 
-/** After such a mark turned out not to be deserved: as far as it can be, it is as if it had never been. */
+/**
+ * After such a mark turned out not to be deserved: as far as it can be, it is as if it had never been. Nothing changes
+ * where a wrong word is taken back that was never counted.
+ */
 export function takeBackMark(record: ValidatorRecord, mark: ValidationMark): ValidatorRecord {
+  if (!mark.wasRight && !hasMark(record, mark)) return record;
   const evidence = weigh(record.evidence, -weightOf(mark));
   return {
     right: mark.wasRight ? Math.max(0, record.right - 1) : record.right * 2,
     wrong: mark.wasRight ? record.wrong : Math.max(0, record.wrong - 1),
     evidence,
     suspendedAtMs: evidence >= test.threshold ? record.suspendedAtMs : null,
+    wrongs: record.wrongs.filter(({ taskId }) => taskId !== mark.taskId),
   };
 }
 
@@ -56,6 +68,10 @@ export function fadeRecord(record: ValidatorRecord, elapsedMs: number): Validato
 /** True where its good word needs no second. */
 export function isTrusted({ right, suspendedAtMs }: ValidatorRecord): boolean {
   return suspendedAtMs === null && right >= rightUntilTrusted;
+}
+
+function hasMark({ wrongs }: ValidatorRecord, { taskId }: ValidationMark): boolean {
+  return wrongs.some((wrong) => wrong.taskId === taskId);
 }
 
 function weightOf({ wasRight, isProbe }: ValidationMark): number {

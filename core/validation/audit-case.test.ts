@@ -3,6 +3,7 @@ import { seededRandom } from "../testing/seeded-random.ts";
 import { brief, eventOf, maker, party, plainPlan, plausible, play } from "./audit.fixture.ts";
 import { type AuditEffect, type AuditPlan, auditCaseSchema, openCase, stepCase } from "./audit-case.ts";
 import { type AuditState, auditMoves, auditStates } from "./audit-moves.ts";
+import type { CheckVerdict, Doubt } from "./judge-check.ts";
 
 const second: AuditPlan = { wantsSecond: true, wantsProbe: false };
 const probed: AuditPlan = { wantsSecond: false, wantsProbe: true };
@@ -111,9 +112,9 @@ describe("a probe", () => {
   test.each<[guarantee: string, words: string[], effects: string, state: AuditState]>([
     ["that is found bad counts for its validator", ["good a", "bad b"], `${opening} +b`, "valid"],
     [
-      "that is found good counts against it once another finds it bad",
-      ["good a", "good b", "bad c"],
-      `${opening} probe -b+c`,
+      "that is found good counts against it once two others find it bad",
+      ["good a", "good b", "bad c", "bad d"],
+      `${opening} probe probe -b+c+d`,
       "valid",
     ],
     [
@@ -124,6 +125,18 @@ describe("a probe", () => {
     ],
     ["that nobody takes is dropped", ["good a", "none"], opening, "valid"],
     ["that nobody confirms counts against nobody", ["good a", "good b", "none"], `${opening} probe`, "valid"],
+    [
+      "that one alone confirms counts against nobody",
+      ["good a", "good b", "bad c", "good d"],
+      `${opening} probe probe`,
+      "valid",
+    ],
+    [
+      "that one alone can confirm counts against nobody",
+      ["good a", "good b", "bad c", "none"],
+      `${opening} probe probe`,
+      "valid",
+    ],
     [
       "is not made of an answer that one found bad",
       ["bad a", "good b", "good c"],
@@ -176,6 +189,44 @@ describe("an appeal", () => {
   ])("of %s is ignored", (_what, words) => {
     const { auditCase } = play(words);
     expect(stepCase(auditCase, { type: "appealed" }, 2_000)).toEqual({ auditCase, effects: [], ignored: "appealed" });
+  });
+});
+
+describe("a word on the losing side", () => {
+  const measured = (meanMargin: number, endMargin = 0): CheckVerdict => {
+    const isBad = meanMargin > 0.05 || endMargin > 2;
+    const reasons: Doubt[] = isBad ? [endMargin > 2 ? "end_margin" : "margin"] : [];
+    return { ...plausible, outcome: isBad ? "implausible" : "plausible", meanMargin, endMargin, reasons };
+  };
+  const forged: CheckVerdict = { ...plausible, outcome: "implausible", reasons: ["text"] };
+  test.each<[guarantee: string, verdicts: CheckVerdict[], marks: string]>([
+    ["that measured about the same is no mark", [measured(0.06), measured(0.04), measured(0.045)], "+b+c"],
+    ["that measured ten times as much is one", [measured(0.06), measured(0.005), measured(0.006)], "-a+b+c"],
+    [
+      "that measured nothing where others did is one",
+      [measured(0.06), measured(0), measured(0.07), measured(0.06)],
+      "+a-b+c+d",
+    ],
+    [
+      "that measured a little less is no mark",
+      [measured(0.06), measured(0.045), measured(0.07), measured(0.06)],
+      "+a+c+d",
+    ],
+    [
+      "about an end that was nearly the choice is no mark",
+      [measured(0, 2.1), measured(0, 1.8), measured(0, 1.9)],
+      "+b+c",
+    ],
+    ["about an end that was the choice is one", [measured(0, 2.1), measured(0), measured(0)], "-a+b+c"],
+    ["about what is so or not is one", [forged, measured(0.005), measured(0.005)], "-a+b+c"],
+    ["that overlooks what is so or not is one", [forged, measured(0.005), forged, forged], "+a-b+c+d"],
+  ])("%s", (_guarantee, verdicts, marks) => {
+    let step = openCase({ makers: [maker], plan: plainPlan }, 0);
+    for (const [index, verdict] of verdicts.entries()) {
+      const validator = party("abcd".charAt(index));
+      step = stepCase(step.auditCase, { type: "checked", validator, verdict, isTrusted: true }, 1);
+    }
+    expect(brief(step.effects).split(" ").at(-1)).toBe(marks);
   });
 });
 
@@ -248,8 +299,8 @@ test("whatever is said in whatever order, a case ends, and nothing counts on one
       if (effect.type !== "validations" || effect.validations.every(({ wasRight }) => wasRight)) continue;
       const probes = effect.validations.filter(({ isProbe }) => isProbe);
       const { opinions } = step.auditCase;
-      // A mark stands on two others at least, or on the router's own knowledge and one other.
-      if (probes.length > 0) expect(probes).toHaveLength(2);
+      // A mark stands on two others at least.
+      if (probes.length > 0) expect(probes).toHaveLength(3);
       else expect(opinions.length - effect.validations.filter(({ wasRight }) => !wasRight).length).toBeGreaterThan(1);
     }
   }

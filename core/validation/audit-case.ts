@@ -21,6 +21,9 @@ export const auditPlanSchema = z.strictObject({
 });
 export type AuditPlan = z.infer<typeof auditPlanSchema>;
 
+/** The one who missed a probe, and two who did not. */
+const wordsOnMissedProbe = 3;
+
 /** One audited answer, as its object stores it. */
 export const auditCaseSchema = z.strictObject({
   state: z.enum(auditStates),
@@ -30,7 +33,7 @@ export const auditCaseSchema = z.strictObject({
   /** Of the answer itself, in the order in which they came, one for each operator. */
   opinions: z.array(opinionSchema).max(9),
   /** Of the altered copy. */
-  probeOpinions: z.array(opinionSchema).max(2),
+  probeOpinions: z.array(opinionSchema).max(wordsOnMissedProbe),
   /** How many opinions there were when the answer was settled; what comes later belongs to an appeal. */
   settledWith: z.int().nonnegative(),
   /** What the caller was told, once. */
@@ -218,16 +221,18 @@ function settle(auditCase: AuditCase, outcome: Settled): AuditStep {
   return told(next, outcome, (after) => (isProbed ? [...effects, ask(after, "probe")] : effects));
 }
 
-/** A copy altered so that it should fail: one who finds it good is wrong if another finds it bad. */
+/**
+ * A copy altered so that it should fail. One who finds it good is wrong if the two asked next both find it bad; if one of
+ * them finds it good too, it did not differ enough, and says nothing of anybody.
+ */
 function probe(auditCase: AuditCase): AuditStep {
   const { state, probeOpinions } = auditCase;
-  const last = probeOpinions.at(-1)?.verdict.outcome;
-  if (state === "probing" && last === "plausible") {
+  const isLastGood = probeOpinions.at(-1)?.verdict.outcome === "plausible";
+  if (state === "confirming_probe" && isLastGood) return { auditCase: move(auditCase, "probed"), effects: [] };
+  if (isLastGood || (state === "confirming_probe" && probeOpinions.length < wordsOnMissedProbe)) {
     const next = move(auditCase, "probeMissed");
     return { auditCase: next, effects: [ask(next, "probe")] };
   }
-  // Both find it good: the copy did not differ enough, and says nothing of them.
-  const isVoid = last === "plausible";
   const validations = probeOpinions.map(
     ({ validator, verdict }): Validation => ({
       validator,
@@ -235,7 +240,7 @@ function probe(auditCase: AuditCase): AuditStep {
       isProbe: true,
     }),
   );
-  return { auditCase: move(auditCase, "probed"), effects: isVoid ? [] : [{ type: "validations", validations }] };
+  return { auditCase: move(auditCase, "probed"), effects: [{ type: "validations", validations }] };
 }
 
 function begin(auditCase: AuditCase): AuditStep {

@@ -49,7 +49,7 @@ export const auditMoves = {
   },
   valid: { probe: "probing" },
   probing: { probed: "valid", probeMissed: "confirming_probe" },
-  confirming_probe: { probed: "valid" },
+  confirming_probe: { probeMissed: "confirming_probe", probed: "valid" },
   invalid: { appeal: "appealed" },
   appealed: { doubt: "appealed", uphold: "upheld", overturn: "overturned", appealUnheard: "invalid" },
   upheld: {},

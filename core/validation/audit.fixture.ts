@@ -16,6 +16,7 @@ export const plausible: CheckVerdict = {
   outcome: "plausible",
   isGross: false,
   meanMargin: 0.005,
+  endMargin: 0,
   worstRank: 1,
   positions: 16,
   reasons: [],

@@ -66,7 +66,13 @@ test("an end that the model would not have made is found by its place alone, how
   const findings = [...reportOf(same(0, 64)).findings, { position: 200, margin: 2.5, rank: 12 }];
   const claims = { ...claimsOf(64), positions: [...places(64), 200] };
   const verdict = judgeCheck({ ...reportOf([]), findings }, claims, calibration);
-  expect(verdict).toMatchObject({ outcome: "implausible", reasons: ["end"], worstRank: 12, positions: 65 });
+  expect(verdict).toMatchObject({
+    outcome: "implausible",
+    reasons: ["end_margin"],
+    endMargin: 2.5,
+    worstRank: 12,
+    positions: 65,
+  });
 });
 
 test.each<[what: string, report: CheckReport]>([

@@ -3,8 +3,8 @@ import { mostMargin } from "../decoding/claim-margin.ts";
 import type { CheckReport } from "../wire/node-frame.ts";
 import { type Calibration, thresholdFor } from "./calibration.ts";
 
-/** What spoke against an answer. */
-export const doubtSchema = z.enum(["margin", "end", "text", "prompt_tokens", "commitment", "vectors"]);
+/** What spoke against an answer; `margin`, `end_margin` and `vectors` are measured, the others are so or not. */
+export const doubtSchema = z.enum(["margin", "end", "end_margin", "text", "prompt_tokens", "commitment", "vectors"]);
 export type Doubt = z.infer<typeof doubtSchema>;
 
 /** What one validator's report says of an answer. */
@@ -14,6 +14,8 @@ export const checkVerdictSchema = z.strictObject({
   isGross: z.boolean(),
   /** Over the positions looked at, in logits; 0 where none was. */
   meanMargin: z.number().min(0).max(mostMargin),
+  /** At the end's place alone; 0 where that was not looked at. */
+  endMargin: z.number().min(0).max(mostMargin),
   /** The highest rank of a claimed token, 0 being the choice. */
   worstRank: z.int().nonnegative(),
   positions: z.int().nonnegative(),
@@ -50,11 +52,12 @@ export function judgeCheck(
   if (findings.some(({ position }, index) => position !== positions[index])) return undefined;
   const sum = findings.reduce((total, { margin }) => total + margin, 0);
   const meanMargin = findings.length === 0 ? 0 : Math.min(mostMargin, sum / findings.length);
-  const end = findings.find(({ position }) => position === answerTokens);
+  const endMargin = findings.find(({ position }) => position === answerTokens)?.margin ?? 0;
   const isMarginBad = findings.length > 0 && meanMargin > thresholdFor(calibration, findings.length);
   const against: [Doubt, boolean][] = [
     ["margin", isMarginBad],
-    ["end", !report.isEndRight || (end !== undefined && end.margin > calibration.endMargin)],
+    ["end", !report.isEndRight],
+    ["end_margin", endMargin > calibration.endMargin],
     ["text", !report.isTextOfTokens],
     ["prompt_tokens", claims.promptTokens !== claims.checkedPromptTokens],
     ["commitment", !claims.isCommitmentGood],
@@ -66,6 +69,7 @@ export function judgeCheck(
     isGross:
       (isMarginBad && meanMargin >= calibration.grossMeanMargin) || !report.isTextOfTokens || !claims.isCommitmentGood,
     meanMargin,
+    endMargin,
     worstRank: findings.reduce((worst, { rank }) => Math.max(worst, rank), 0),
     positions: findings.length,
     reasons,

@@ -24,6 +24,7 @@ export function judgeVectors(
     outcome: isBad ? "implausible" : "plausible",
     isGross: isBad && worst < calibration.grossCosine,
     meanMargin: Math.min(mostMargin, Math.max(0, 1 - worst)),
+    endMargin: 0,
     worstRank: 0,
     positions: claimed.length,
     reasons: isBad ? ["vectors"] : [],
