@@ -1,7 +1,7 @@
 import type { Llama } from "node-llama-cpp";
 import type { Engine } from "../../worker-node/engine/engine.ts";
 import type { AnswerRow } from "./answer-row.ts";
-import { inputOf, plainInputOf } from "./ask.ts";
+import { type Ask, inputOf, plainInputOf } from "./ask.ts";
 import { loadUnder } from "./conditions.ts";
 import type { GenerateJob, Report } from "./job.ts";
 
@@ -42,6 +42,7 @@ async function answer(
   { maker, conditions, system, isPlain }: GenerateJob,
   { ask, wantsLogprobs }: GenerateJob["asks"][number],
 ): Promise<AnswerRow> {
+  if (conditions.goesOn && ask.earlier !== undefined) await readEarlier(engine, ask);
   const options = { wantsLogprobs, ...(system === undefined ? {} : { system }) };
   const prepared = await engine.prepareChat(isPlain ? plainInputOf(ask) : inputOf(ask, options));
   if (prepared.kind !== "prepared") throw new Error(`${ask.promptId} does not fit the context`);
@@ -62,4 +63,16 @@ async function answer(
     ...(row.logprobs.length === 0 ? {} : { logprobs: row.logprobs }),
     totalMs: Math.round(performance.now() - startedMs),
   };
+}
+
+/** The turn before, so that its slot holds the beginning of the conversation when the next one comes. */
+async function readEarlier(engine: Engine, ask: Ask): Promise<void> {
+  const { messages, sampling, kind } = inputOf(ask);
+  const prepared = await engine.prepareChat({
+    kind,
+    messages: messages.slice(0, -2),
+    sampling: { ...sampling, maxTokens: 2 },
+  });
+  if (prepared.kind !== "prepared") throw new Error(`${ask.promptId} does not fit the context`);
+  await prepared.run({ onPiece: () => {}, signal: new AbortController().signal });
 }

@@ -19,8 +19,9 @@ interface Loaded {
   key: string;
   engine: Engine;
   tongue: Tongue;
-  logprobs: ClaimedLogprobs;
-  encoder: Engine;
+  /** Opened at the first trial that is compared. */
+  ways: { logprobs: ClaimedLogprobs; encoder: Engine } | undefined;
+  model: LlamaModel;
 }
 
 /** Makes claims of answers, as the adversary does, and checks them with the honest model, as a validator does. */
@@ -40,28 +41,34 @@ export class ClaimChecker {
       if (adversary === undefined) throw new Error(`there is no adversary ${name}`);
       const claim = adversary.claim(answer, loaded.tongue);
       if (claim === undefined) tell({ kind: "noRoom", adversary: name, promptId: ask.promptId });
-      else tell({ kind: "trial", row: await checkClaim(loaded, { trial, claim, checker: job.checker.name }) });
+      else {
+        if (trial.isCompared) loaded.ways ??= await this.#openWays(loaded.model, job.encoderPath);
+        tell({ kind: "trial", row: await checkClaim(loaded, { trial, claim, checker: job.checker.name }) });
+      }
     }
   }
 
-  async #load({ honestPath, encoderPath, checker }: CheckJob): Promise<Loaded> {
+  async #openWays(model: LlamaModel, encoderPath: string): Promise<Loaded["ways"]> {
+    const encoder = { modelPath: encoderPath, kind: "embedding", slots: 1, contextTokens: 256, threads: 1 } as const;
+    return {
+      logprobs: await ClaimedLogprobs.open(model),
+      encoder: await loadLlamaEngine({ llama: this.#llama, ...encoder }),
+    };
+  }
+
+  async #load({ honestPath, checker }: CheckJob): Promise<Loaded> {
     const key = `${honestPath} ${JSON.stringify(checker)}`;
     if (this.#loaded?.key === key) return this.#loaded;
     if (this.#loaded !== undefined) {
-      const { engine, logprobs, encoder } = this.#loaded;
-      for (const each of [engine, logprobs, encoder]) await each.dispose();
+      const { engine, ways, model } = this.#loaded;
+      await engine.dispose();
+      await ways?.encoder.dispose();
+      await ways?.logprobs.dispose();
+      await model.dispose();
     }
-    const llama = this.#llama;
-    const model = await llama.loadModel({ modelPath: honestPath });
-    this.#loaded = {
-      key,
-      engine: await loadUnder(checker, { llama, modelPath: honestPath }),
-      tongue: tongueOf(model),
-      logprobs: await ClaimedLogprobs.open(model),
-      encoder: await loadLlamaEngine({
-        ...{ llama, modelPath: encoderPath, kind: "embedding", slots: 1, contextTokens: 256, threads: 1 },
-      }),
-    };
+    const model = await this.#llama.loadModel({ modelPath: honestPath });
+    const engine = await loadUnder(checker, { llama: this.#llama, modelPath: honestPath });
+    this.#loaded = { key, engine, model, tongue: tongueOf(model), ways: undefined };
     return this.#loaded;
   }
 }
@@ -75,7 +82,7 @@ function tongueOf(model: LlamaModel): Tongue {
 }
 
 async function checkClaim(
-  { engine, logprobs, encoder }: Loaded,
+  { engine, ways }: Loaded,
   { trial, claim, checker }: { trial: Trial; claim: Claim; checker: string },
 ): Promise<TrialRow> {
   const { ask, answer, adversary } = trial;
@@ -94,12 +101,13 @@ async function checkClaim(
   const report = await prepared.run({ signal: new AbortController().signal });
   const checkMs = Math.round(performance.now() - startedMs);
   const promptTokens = prepared.promptTokens + extraPromptTokens;
-  const compared = trial.isCompared
-    ? {
-        ...(await distances(encoder, trial, text)),
-        ...(await logprobsOf(engine, logprobs, { trial, claim, positions })),
-      }
-    : {};
+  const compared =
+    trial.isCompared && ways !== undefined
+      ? {
+          ...(await distances(ways.encoder, trial, text)),
+          ...(await logprobsOf(engine, ways.logprobs, { trial, claim, positions })),
+        }
+      : {};
   return {
     ...{ ...name, maker: answer.conditions, tokens: tokenIds.length, finishReason },
     ...{ promptTokens, checkedPromptTokens: prepared.promptTokens, positions },

@@ -12,13 +12,11 @@ import { contextTokens } from "./conditions.ts";
  * check by log-probabilities has to go by. Not a part of the network, only what its check is compared with.
  */
 export class ClaimedLogprobs {
-  readonly #model: LlamaModel;
   readonly #context: LlamaContext;
   readonly #sequence: LlamaContextSequence;
   readonly #vocabularyTokens: number;
 
   private constructor(model: LlamaModel, context: LlamaContext) {
-    this.#model = model;
     this.#context = context;
     this.#sequence = context.getSequence();
     this.#vocabularyTokens = [...model.iterateAllTokens()].length;
@@ -60,6 +58,5 @@ export class ClaimedLogprobs {
 
   async dispose(): Promise<void> {
     await this.#context.dispose();
-    await this.#model.dispose();
   }
 }

@@ -136,11 +136,16 @@ export function planChecks(
       },
     ];
   });
+  // The checker holds on to what it read last: claims of one prompt share its reading, those of one answer most of it.
+  ready.sort((one, other) => (orderOf(one) < orderOf(other) ? -1 : 1));
   const files = { honestPath: models.honest.path, encoderPath: models.encoder.path };
   return inParts(ready, jobSize.trials).map((part) => ({ kind: "check", checker, ...files, trials: part }));
 }
 
-function inParts<Item>(items: readonly Item[], size: number): Item[][] {
+const orderOf = ({ ask, answer }: CheckJob["trials"][number]) =>
+  [ask.promptId, answer.maker, answer.ask.sampling, answer.ask.seed].join("|");
+
+export function inParts<Item>(items: readonly Item[], size: number): Item[][] {
   return Array.from({ length: Math.ceil(items.length / size) }, (_, part) =>
     items.slice(part * size, (part + 1) * size),
   );
