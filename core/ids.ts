@@ -20,6 +20,8 @@ export const accountIdSchema = z
   .string()
   .regex(/^[0-9a-z]{4,32}$/, "must be an account id: 4 to 32 lower-case letters and digits")
   .brand<"AccountId">();
+/** Whose the network's own tasks are, as checks and what validators make anew are: nobody's who is billed. */
+export const networkAccountId = accountIdSchema.parse("network");
 /** SHA-256 of a model file, lower-case hex, 64 characters: what a pool serves. */
 export const modelHashSchema = z
   .string()

@@ -25,7 +25,10 @@ export const refusalCodes = [
   "no_live_node",
   "no_free_node",
   "queue_full",
+  "no_validator",
   "attempts_exhausted",
+  "answer_rejected",
+  "answer_unchecked",
   "stream_broken",
   "record_unavailable",
   "invalid_invite",
@@ -33,6 +36,7 @@ export const refusalCodes = [
   "unsupported_protocol",
   "invalid_frame",
   "superseded",
+  "suspended",
   "idle",
   "internal_error",
 ] as const;

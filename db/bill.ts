@@ -1,13 +1,21 @@
-import { and, eq, gt, inArray, not, or, type SQL, sql } from "drizzle-orm";
-import type { TaskId } from "../core/ids.ts";
+import { and, eq, gt, inArray, ne, not, or, type SQL, sql } from "drizzle-orm";
+import { networkAccountId, type TaskId } from "../core/ids.ts";
 import { tasks } from "./schema/tasks.ts";
 import { usage } from "./schema/usage.ts";
+import { verdicts } from "./schema/verdicts.ts";
 import { statement } from "./statement.ts";
 
-/** A task that completed is billed, and one cancelled after tokens came; no other is. */
-const isBilled = sql`(${or(
-  eq(tasks.state, "completed"),
-  and(eq(tasks.state, "cancelled"), gt(sql`${tasks.promptTokens} + ${tasks.completionTokens}`, 0)),
+/**
+ * A task that completed is billed, and one cancelled after tokens came; no other is. Nor is one whose answer a check
+ * rejected, nor the network's own: a check is nobody's task.
+ */
+const isBilled = sql`(${and(
+  or(
+    eq(tasks.state, "completed"),
+    and(eq(tasks.state, "cancelled"), gt(sql`${tasks.promptTokens} + ${tasks.completionTokens}`, 0)),
+  ),
+  ne(tasks.accountId, networkAccountId),
+  sql`not exists (select 1 from ${verdicts} where ${verdicts.taskId} = ${tasks.taskId} and ${verdicts.outcome} = 'invalid')`,
 )})`;
 
 const ids = (taskIds: readonly TaskId[]) => taskIds;

@@ -9,7 +9,10 @@ import { randomTellings } from "./testing/random-tellings.ts";
 import { seededRandom } from "./testing/seeded-random.ts";
 
 test("nothing told is nothing to write", () => {
-  expect(mergeEntries([])).toEqual({ accounts: [], keys: [], invites: [], nodes: [], tasks: [], attempts: [] });
+  expect(mergeEntries([])).toEqual({
+    ...{ accounts: [], keys: [], invites: [], nodes: [], tasks: [], attempts: [] },
+    ...{ verdicts: [], suspensions: [] },
+  });
 });
 
 test("each id has one row, and rows are sorted by id", () => {

@@ -6,7 +6,9 @@ import type { AttemptRow } from "./schema/attempts.ts";
 import type { InviteRow } from "./schema/invites.ts";
 import type { KeyRow } from "./schema/keys.ts";
 import type { NodeRow } from "./schema/nodes.ts";
+import type { SuspensionRow } from "./schema/suspensions.ts";
 import type { TaskRow } from "./schema/tasks.ts";
+import type { VerdictRow } from "./schema/verdicts.ts";
 
 /** Rows to write, at most one for each id and sorted by it, so that two writers lock rows in one order. */
 export interface MergedRows {
@@ -16,6 +18,8 @@ export interface MergedRows {
   nodes: NodeRow[];
   tasks: TaskRow[];
   attempts: AttemptRow[];
+  verdicts: VerdictRow[];
+  suspensions: SuspensionRow[];
 }
 
 /**
@@ -31,6 +35,8 @@ export function mergeEntries(entries: readonly RecordEntry[]): MergedRows {
   const nodes = new Map<string, NodeRow>();
   const tasks = new Map<string, TaskRow>();
   const attempts = new Map<string, AttemptRow>();
+  const verdicts = new Map<string, VerdictRow>();
+  const suspensions = new Map<string, SuspensionRow>();
   for (const entry of entries) {
     switch (entry.kind) {
       case "account": {
@@ -53,6 +59,16 @@ export function mergeEntries(entries: readonly RecordEntry[]): MergedRows {
         put(nodes, { id: row.nodeId, row, merge: mergeNodes });
         break;
       }
+      case "verdict": {
+        const { kind: _, ...row } = entry;
+        put(verdicts, { id: row.taskId, row, merge: mergeVerdicts });
+        break;
+      }
+      case "suspension": {
+        const { kind: _, ...row } = entry;
+        put(suspensions, { id: row.nodeId, row, merge: mergeSuspensions });
+        break;
+      }
       case "task": {
         const { kind: _, attempts: told, ...row } = entry;
         put(tasks, { id: row.taskId, row, merge: mergeTasks });
@@ -70,6 +86,8 @@ export function mergeEntries(entries: readonly RecordEntry[]): MergedRows {
     nodes: sorted(nodes),
     tasks: sorted(tasks),
     attempts: sorted(attempts),
+    verdicts: sorted(verdicts),
+    suspensions: sorted(suspensions),
   };
 }
 
@@ -98,6 +116,15 @@ function mergeInvites(known: InviteRow, told: InviteRow): InviteRow {
 function mergeNodes(known: NodeRow, told: NodeRow): NodeRow {
   const latest = told.seenAtMs >= known.seenAtMs ? told : known;
   return { ...latest, registeredAtMs: Math.min(known.registeredAtMs, told.registeredAtMs) };
+}
+
+/** The later of a case's verdicts stands. */
+function mergeVerdicts(known: VerdictRow, told: VerdictRow): VerdictRow {
+  return told.revision > known.revision ? told : known;
+}
+
+function mergeSuspensions(known: SuspensionRow, told: SuspensionRow): SuspensionRow {
+  return told.toldAtMs > known.toldAtMs ? told : known;
 }
 
 function put<Row>(

@@ -4,7 +4,16 @@ import type { RecordEntry } from "../core/record/entry.ts";
 import { dropUnbilledUsage, writeUsage } from "./bill.ts";
 import type { Database } from "./connection.ts";
 import { mergeEntries } from "./merge-entries.ts";
-import { upsertAccounts, upsertAttempts, upsertInvites, upsertKeys, upsertNodes, upsertTasks } from "./upserts.ts";
+import {
+  upsertAccounts,
+  upsertAttempts,
+  upsertInvites,
+  upsertKeys,
+  upsertNodes,
+  upsertSuspensions,
+  upsertTasks,
+  upsertVerdicts,
+} from "./upserts.ts";
 
 /**
  * Writes at most 100 entries (`limits.outboxBatchEntries`), oldest first, in one request and one transaction: all or none.
@@ -18,7 +27,7 @@ export async function record(database: Database, entries: readonly RecordEntry[]
     throw new RangeError(`A batch holds at most ${limits.outboxBatchEntries} entries; this one has ${entries.length}.`);
   }
   const rows = mergeEntries(entries);
-  const taskIds = rows.tasks.map((task) => task.taskId);
+  const taskIds = [...new Set([...rows.tasks, ...rows.verdicts].map(({ taskId }) => taskId))];
   // Always in this order of tables, so that two batches cannot wait for each other's rows in a circle.
   const statements: Query[] = [];
   if (rows.accounts.length > 0) statements.push(upsertAccounts(rows.accounts));
@@ -27,7 +36,9 @@ export async function record(database: Database, entries: readonly RecordEntry[]
   if (rows.nodes.length > 0) statements.push(upsertNodes(rows.nodes));
   if (rows.tasks.length > 0) statements.push(upsertTasks(rows.tasks));
   if (rows.attempts.length > 0) statements.push(upsertAttempts(rows.attempts));
-  // After the tasks, since what is billed is read from their rows.
+  if (rows.verdicts.length > 0) statements.push(upsertVerdicts(rows.verdicts));
+  if (rows.suspensions.length > 0) statements.push(upsertSuspensions(rows.suspensions));
+  // After tasks and verdicts, since what is billed is read from their rows.
   if (taskIds.length > 0) statements.push(writeUsage(taskIds), dropUnbilledUsage(taskIds));
 
   if (statements.length === 0) return;

@@ -6,7 +6,9 @@ import { attempts } from "./schema/attempts.ts";
 import { invites } from "./schema/invites.ts";
 import { keys } from "./schema/keys.ts";
 import { nodes } from "./schema/nodes.ts";
+import { suspensions } from "./schema/suspensions.ts";
 import { tasks } from "./schema/tasks.ts";
+import { verdicts } from "./schema/verdicts.ts";
 import { attemptStandings, standingOf, taskStandings } from "./standings.ts";
 import { statement } from "./statement.ts";
 
@@ -132,6 +134,46 @@ export const upsertAttempts = statement(toJsonRows(attempts), (database, json) =
         firstTokenAtMs: lesser(attempts.firstTokenAtMs),
         endedAtMs: believed(attempts.endedAtMs),
       },
+    });
+});
+
+/** Verdicts: the latest of a case. */
+export const upsertVerdicts = statement(toJsonRows(verdicts), (database, json) => {
+  return database
+    .insert(verdicts)
+    .select(rowsOf(verdicts, json))
+    .onConflictDoUpdate({
+      target: verdicts.taskId,
+      set: {
+        nodeId: told(verdicts.nodeId),
+        operator: told(verdicts.operator),
+        modelName: told(verdicts.modelName),
+        modelSha256: told(verdicts.modelSha256),
+        outcome: told(verdicts.outcome),
+        meanMargin: told(verdicts.meanMargin),
+        positions: told(verdicts.positions),
+        reasons: told(verdicts.reasons),
+        validators: told(verdicts.validators),
+        revision: told(verdicts.revision),
+        atMs: told(verdicts.atMs),
+      },
+      setWhere: sql`${told(verdicts.revision)} > ${known(verdicts.revision)}`,
+    });
+});
+
+/** Suspensions: as told last. */
+export const upsertSuspensions = statement(toJsonRows(suspensions), (database, json) => {
+  return database
+    .insert(suspensions)
+    .select(rowsOf(suspensions, json))
+    .onConflictDoUpdate({
+      target: suspensions.nodeId,
+      set: {
+        suspendedAtMs: told(suspensions.suspendedAtMs),
+        reason: told(suspensions.reason),
+        toldAtMs: told(suspensions.toldAtMs),
+      },
+      setWhere: sql`${told(suspensions.toldAtMs)} > ${known(suspensions.toldAtMs)}`,
     });
 });
 

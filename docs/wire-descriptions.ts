@@ -102,7 +102,7 @@ export const fieldDescriptions: Record<string, string> = {
   "commit.promptTokens": "As in the `ack`.",
   "commit.completionTokens": "The number of token ids in the attempt's deltas. 0 for an embedding.",
   "commit.commitment":
-    "What the node stands by from now on; each answer of text has one. See [Commitments](#commitments).",
+    "What the node stands by from now on; every answer has one, a check has none. See [Commitments](#commitments).",
   "commit.promptIds": "The prompt as the node read it, where the task asks for it.",
 
   "fail.attemptId": "The attempt.",
@@ -197,6 +197,8 @@ export const fieldDescriptions: Record<string, string> = {
   "model.contextTokens": "Longest prompt plus answer that this node serves.",
   "model.dimensions": "Length of an embedding; absent for chat models.",
   "model.slots": "Tasks of this model that the node runs at once.",
+  "model.decoding":
+    "Who chooses a chat model's tokens: `verifiable` as docs/SAMPLING.md says, which is what absence means; `own` by a sampler of the node's, so that answers can be checked at temperature 0 alone.",
   "model.tokensPerSecond": "Decode speed of one stream, measured; input tokens for an embedding.",
 
   "delta item.attemptId": "The attempt.",

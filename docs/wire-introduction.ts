@@ -138,11 +138,13 @@ the model says beside its calls; \`<tool_call>\` is never part of that.
 ### Commitments
 
 Tokens are chosen as docs/SAMPLING.md says, to the bit, so that another node can tell whether an answer is the model's.
-The \`commit\` of a chat's or a completion's answer has a \`commitment\`, which the node can be held to:
+The \`commit\` of an answer, of one that was cancelled too, has a \`commitment\`, which the node can be held to:
 
 - \`head\` is the last link of a chain of SHA-256 over the ids of the whole answer, those that it \`continues\` included. The
   first link is that of the text \`cortensor-edge answer 1\`, the task's id and the model's hash, a line feed between each;
   every token adds the hash of the link before and of its id as four bytes, little-endian.
+  An embedding's head has a link for each vector instead: the hash of the link before and of its float32 numbers as bytes,
+  little-endian, in the inputs' order; its answer has 0 tokens.
 - \`signature\` is the node's, Ed25519, over the lines \`cortensor-edge commitment 1\`, task's id, attempt's id, model's
   hash, tokens of the prompt, tokens of the whole answer, finish reason, head, a line feed between each.
 

@@ -4,7 +4,7 @@ import { Refusal } from "../core/refusal.ts";
 import type { Delivery } from "../core/task/driver-step.ts";
 import type { Logprob } from "../core/wire/node-frame.ts";
 import type { ChatInput, CompletionInput } from "../core/wire/task-input.ts";
-import type { Answering } from "./task-run.ts";
+import type { Answering } from "./trust/trusted-run.ts";
 
 /** Why an answer ended, in words that every API has its own for. */
 export type FinishReason = "stop" | "length" | "tool_calls";

@@ -13,12 +13,14 @@ import { listModels } from "./model-directory.ts";
 import { docsPage } from "./openapi/docs-page.ts";
 import { openApiDocument } from "./openapi/document.ts";
 import { deleteInvite, deleteKey, getInvites, getKeys, postInvite, postKey } from "./routes/admin-secrets.ts";
+import { deleteSuspension, getSuspensions } from "./routes/admin-suspensions.ts";
 import { getTrace } from "./routes/admin-trace.ts";
 import { cancelBatch, getBatch, getBatches, postBatch } from "./routes/batches.ts";
 import { connectNode } from "./routes/connect.ts";
 import { deleteFile, getFile, getFileContent, getFiles, postFile } from "./routes/files.ts";
 import { getHealth } from "./routes/health.ts";
 import { getModel, getModels } from "./routes/models.ts";
+import { getVerdicts, postAppeal } from "./routes/node-verdicts.ts";
 import { getNode } from "./routes/nodes.ts";
 import { cancelResponse, deleteResponse, getInputItems, getResponse } from "./routes/responses.ts";
 
@@ -34,6 +36,7 @@ const methodsOf: Readonly<Record<string, readonly string[]>> = {
   "/v1/models": ["GET"],
   "/v1/admin/keys": ["GET", "POST"],
   "/v1/admin/invites": ["GET", "POST"],
+  "/v1/admin/suspensions": ["GET"],
   "/v1/admin/trace": ["GET"],
   "/openapi.json": ["GET"],
   "/docs": ["GET"],
@@ -45,6 +48,9 @@ const methodsOf: Readonly<Record<string, readonly string[]>> = {
 const methodsOfPattern: readonly (readonly [pattern: RegExp, methods: readonly string[]])[] = [
   [/^\/v1\/models\/.+$/, ["GET"]],
   [/^\/v1\/nodes\/[^/]+$/, ["GET"]],
+  [/^\/v1\/nodes\/[^/]+\/verdicts$/, ["GET"]],
+  [/^\/v1\/nodes\/[^/]+\/appeals$/, ["POST"]],
+  [/^\/v1\/admin\/suspensions\/[^/]+$/, ["DELETE"]],
   [/^\/v1\/responses\/[^/]+$/, ["GET", "DELETE"]],
   [/^\/v1\/responses\/[^/]+\/cancel$/, ["POST"]],
   [/^\/v1\/responses\/[^/]+\/input_items$/, ["GET"]],
@@ -104,6 +110,8 @@ export function createApp(): Hono<AppEnv> {
 
   app.get(connectPath, connectNode);
   app.get("/v1/nodes/:id", getNode);
+  app.get("/v1/nodes/:id/verdicts", getVerdicts);
+  app.post("/v1/nodes/:id/appeals", postAppeal);
 
   app.post("/v1/admin/keys", postKey);
   app.get("/v1/admin/keys", getKeys);
@@ -112,6 +120,8 @@ export function createApp(): Hono<AppEnv> {
   app.get("/v1/admin/invites", getInvites);
   app.delete("/v1/admin/invites/:id", deleteInvite);
 
+  app.get("/v1/admin/suspensions", getSuspensions);
+  app.delete("/v1/admin/suspensions/:id", deleteSuspension);
   app.get("/v1/admin/trace", getTrace);
 
   app.get("/openapi.json", (context) => context.json(openApiDocument(new URL(context.req.url).origin)));

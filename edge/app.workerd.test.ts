@@ -135,6 +135,7 @@ const adminPaths = [
   ["GET", "/v1/admin/invites"],
   ["POST", "/v1/admin/invites"],
   ["DELETE", "/v1/admin/invites/invite_acct_1234"],
+  ["GET", "/v1/admin/trace?object=node&name=node_12345678"],
 ] as const;
 
 test.each(adminPaths)("%s %s is for the admin alone", async (method, path) => {

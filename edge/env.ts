@@ -1,5 +1,6 @@
 import { z } from "zod";
 import type { AccountObject } from "./objects/account-object.ts";
+import type { AuditObject } from "./objects/audit-object.ts";
 import type { NodeObject } from "./objects/node-object.ts";
 import type { PoolObject } from "./objects/pool-object.ts";
 import type { ResponseObject } from "./objects/response-object.ts";
@@ -14,12 +15,15 @@ export interface Env {
   STATUS: DurableObjectNamespace<StatusObject>;
   RESPONSE: DurableObjectNamespace<ResponseObject>;
   SESSION: DurableObjectNamespace<SessionObject>;
+  AUDIT: DurableObjectNamespace<AuditObject>;
   /** Where files are; a deployment without it has no files and batches. */
   FILES?: R2Bucket;
   /** A network on one machine has a directory in the bucket's place. */
   FILES_DIRECTORY?: Fetcher;
   /** Secret: the bootstrap admin key, any text of at least 16 characters. */
   ADMIN_KEY: string;
+  /** Secret: what decides which answers are checked; derived from the admin key where it is not set. */
+  AUDIT_SECRET?: string;
   /** Secret: `postgres://…` of the Neon database. */
   DATABASE_URL: string;
   /** Where the Neon driver posts its queries; only a local Postgres needs it. */

@@ -33,7 +33,10 @@ const statusOf: Record<RefusalCode, readonly [status: number, type: ErrorType]> 
   no_live_node: [503, "service_unavailable_error"],
   no_free_node: [503, "service_unavailable_error"],
   queue_full: [503, "service_unavailable_error"],
+  no_validator: [503, "service_unavailable_error"],
   attempts_exhausted: [503, "service_unavailable_error"],
+  answer_rejected: [502, "server_error"],
+  answer_unchecked: [503, "service_unavailable_error"],
   stream_broken: [502, "server_error"],
   record_unavailable: [503, "service_unavailable_error"],
   invalid_invite: [403, "authentication_error"],
@@ -41,6 +44,7 @@ const statusOf: Record<RefusalCode, readonly [status: number, type: ErrorType]> 
   unsupported_protocol: [400, "invalid_request_error"],
   invalid_frame: [400, "invalid_request_error"],
   superseded: [409, "invalid_request_error"],
+  suspended: [403, "authentication_error"],
   idle: [408, "invalid_request_error"],
   internal_error: [500, "server_error"],
 };

@@ -18,7 +18,7 @@ export async function answerChat(body: unknown, asked: Asked): Promise<Response>
   const model = await findModelOf("chat", order.model, asked.env);
   const { input } = order;
   const affinity = conversationKey({ accountId: asked.principal.accountId, messages: input.messages });
-  const task = { asked, model, affinity, isWhole: !order.isStream };
+  const task = { asked, model, affinity, isWhole: !order.isStream, wishes: order };
   const readers = Array.from({ length: order.choices }, (_, choice) => {
     const own = choice === 0 ? input : { ...input, sampling: ofChoice(input.sampling, choice) };
     return new AnswerReader(admit({ ...task, input: own }), { input: own });
@@ -33,7 +33,7 @@ export async function answerChat(body: unknown, asked: Asked): Promise<Response>
 export async function answerCompletions(body: unknown, asked: Asked): Promise<Response> {
   const order = parseCompletionRequest(body);
   const model = await findModelOf("chat", order.model, asked.env);
-  const task = { asked, model, affinity: null, isWhole: !order.isStream };
+  const task = { asked, model, affinity: null, isWhole: !order.isStream, wishes: order };
   const readers = order.inputs.map((input) => new AnswerReader(admit({ ...task, input }), { input }));
   await joinChoices(readers, (reader) => reader.run.begin());
   return order.isStream
@@ -46,7 +46,7 @@ export async function answerEmbeddings(body: unknown, asked: Asked): Promise<Res
   const order = parseEmbeddingRequest(body);
   const model = await findModelOf("embedding", order.model, asked.env);
   refuseOtherDimensions(order.dimensions, model);
-  const run = admit({ asked, model, input: order.input, affinity: null, isWhole: true });
+  const run = admit({ asked, model, input: order.input, affinity: null, isWhole: true, wishes: order });
   await run.begin();
   return embeddingAnswer(run, { model, order, headers: asked.headers });
 }

@@ -35,6 +35,7 @@ function placementProblems(model: string): Partial<Record<RefusalCode, string>> 
   return {
     no_live_node: `No node that serves ${model} is connected right now. Try again in a few seconds.`,
     no_free_node: `All nodes that serve ${model} were busy for ${limits.queueWaitMs / 1_000} s. Try again in a few seconds.`,
+    no_validator: `No node of another operator is connected that could check an answer of ${model}, as the trust policy 'checked' needs. Nothing was run. Try again later, or ask for 'sampled'.`,
     queue_full: `Too many requests wait for ${model}. Try again in a few seconds.`,
     attempts_exhausted: `${limits.barrenAttempts} nodes in a row failed at this task. Try again in a few seconds.`,
     stream_broken:

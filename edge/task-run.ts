@@ -1,5 +1,6 @@
-import { type AttemptId, type NodeId, newAttemptId, newTaskId, type TaskId } from "../core/ids.ts";
+import { type AccountId, type AttemptId, type NodeId, newAttemptId, newTaskId, type TaskId } from "../core/ids.ts";
 import type { AttemptEvent } from "../core/lease/attempt-event.ts";
+import type { Ability } from "../core/node-pool/ability.ts";
 import type { TaskRecord } from "../core/record/entry.ts";
 import type { Refusal } from "../core/refusal.ts";
 import { attemptRecord } from "../core/task/attempt.ts";
@@ -9,12 +10,13 @@ import type {
   ClaimOutcome,
   Delivery,
   DriverEffect,
+  Making,
   TaskEnding,
 } from "../core/task/driver-step.ts";
 import { TaskDriver } from "../core/task/task-driver.ts";
 import type { TaskInput } from "../core/wire/task-input.ts";
 import type { Principal } from "./authenticate.ts";
-import type { AttachResult, RunResult } from "./objects/run.ts";
+import type { AttachResult, NodeStanding, RunResult } from "./objects/run.ts";
 import type { ServedModel } from "./objects/status-object.ts";
 import type { PoolCalls, TaskObjects } from "./task-objects.ts";
 import { taskRefusal } from "./task-refusal.ts";
@@ -23,14 +25,26 @@ import { TellingReader } from "./telling-reader.ts";
 /** An effect whose outcome the task waits for: there is at most one at a time. */
 type Awaited = Extract<DriverEffect, { type: "claim" | "run" | "attach" | "wait" }>;
 
+/** What a task asks of its nodes beyond their model; what is left out is no wish. */
+export interface NodeWish {
+  exclude?: readonly NodeId[];
+  excludeOperators?: readonly AccountId[];
+  needs?: Ability;
+  /** Its answer is to be checked by a node of another operator: refused (`no_validator`) where none lives. */
+  isToBeChecked?: boolean;
+  /** The network's own work: it lets others go first for {@link patientMs}, and then waits in line with them. */
+  isPatient?: boolean;
+  /** The node is to tell the prompt's token ids. */
+  wantsPromptIds?: boolean;
+}
+
+/** How long the network's own work lets every user's task go first. */
+const patientMs = 10_000;
+/** The class of those who let others go first (`core/node-pool/ticket.ts`). */
+const patientPriority = -4;
+
 /** How often an account's object is asked to keep a task's end. */
 const recordTries = 5;
-
-/** A task's answer, for who hands it to the caller. */
-export type Answering = Pick<
-  TaskRun,
-  "taskId" | "createdAtMs" | "nodeIds" | "promptTokens" | "begin" | "ready" | "next" | "cancel"
->;
 
 /**
  * One task from admission to end. What to do is {@link TaskDriver}'s to say; this does it with the real objects, and
@@ -45,6 +59,8 @@ export class TaskRun {
   readonly #input: TaskInput;
   readonly #affinity: string | null;
   readonly #isWhole: boolean;
+  readonly #wish: NodeWish;
+  readonly #standings = new Map<AttemptId, NodeStanding>();
   readonly #waitUntil: (promise: Promise<unknown>) => void;
   readonly #driver: TaskDriver;
   /** What is there of the answer and was not handed on. */
@@ -67,6 +83,7 @@ export class TaskRun {
     affinity: string | null;
     /** True where nobody reads before the end. */
     isWhole: boolean;
+    wish?: NodeWish;
     /** Aborts when the caller is gone. */
     signal: AbortSignal;
     waitUntil: (promise: Promise<unknown>) => void;
@@ -78,6 +95,7 @@ export class TaskRun {
     this.#input = input;
     this.#affinity = options.affinity;
     this.#isWhole = options.isWhole;
+    this.#wish = options.wish ?? {};
     this.#waitUntil = options.waitUntil;
     this.#driver = new TaskDriver({
       taskId: this.taskId,
@@ -95,6 +113,27 @@ export class TaskRun {
   /** Nodes whose pieces are in the answer, in order. */
   get nodeIds(): readonly NodeId[] {
     return this.#driver.nodeIds;
+  }
+
+  /** Every node that was given the task, in order. */
+  get triedNodeIds(): readonly NodeId[] {
+    return this.#driver.task.attempts.map(({ nodeId }) => nodeId);
+  }
+
+  /** How the answer came to be, as far as it has come. */
+  get making(): Making {
+    return this.#driver.making;
+  }
+
+  /** Time that its nodes worked on it, from each attempt's beginning to its end, in milliseconds. */
+  get workedMs(): number {
+    const attempts = this.#driver.task.attempts;
+    return attempts.reduce((sum, { assignedAtMs, endedAtMs }) => sum + (endedAtMs ?? Date.now()) - assignedAtMs, 0);
+  }
+
+  /** What the object of an attempt's node said of it; `undefined` for an attempt that none accepted. */
+  standingOf(attemptId: AttemptId): NodeStanding | undefined {
+    return this.#standings.get(attemptId);
   }
 
   /** Tokens of the prompt, as the node counts them that took the task; 0 before. */
@@ -168,6 +207,7 @@ export class TaskRun {
       switch (effect.type) {
         case "deliver":
         case "deliverVectors":
+        case "deliverReport":
         case "restart":
         case "end":
           this.#deliveries.push(effect);
@@ -220,10 +260,22 @@ export class TaskRun {
     }
   }
 
-  async #claim({ type: _, ...wish }: Extract<Awaited, { type: "claim" }>): Promise<ClaimOutcome> {
+  async #claim({ type: _, ...claim }: Extract<Awaited, { type: "claim" }>): Promise<ClaimOutcome> {
     const { accountId } = this.#principal;
+    const { exclude = [], excludeOperators, needs, isToBeChecked } = this.#wish;
+    const request = {
+      ...{ ...claim, accountId, affinity: this.#affinity },
+      ...(exclude.length === 0 ? {} : { exclude: [...new Set([...claim.exclude, ...exclude])] }),
+      ...(excludeOperators === undefined ? {} : { excludeOperators }),
+      ...(needs === undefined ? {} : { needs }),
+      ...(isToBeChecked === undefined ? {} : { isToBeChecked }),
+    };
     try {
-      return await this.#poolStub().claim({ ...wish, accountId, affinity: this.#affinity });
+      if (this.#wish.isPatient !== true) return await this.#poolStub().claim(request);
+      const waitMs = Math.min(request.waitMs, patientMs);
+      const early = await this.#poolStub().claim({ ...request, waitMs, priority: patientPriority });
+      const isWaitOver = early.kind === "refuse" && early.code === "no_free_node" && waitMs < request.waitMs;
+      return isWaitOver ? await this.#poolStub().claim({ ...request, waitMs: request.waitMs - waitMs }) : early;
     } catch (error) {
       // A stub whose object was reset stays broken.
       this.#pool = undefined;
@@ -243,6 +295,7 @@ export class TaskRun {
         input: this.#input,
         continues,
         isWhole: this.#isWhole,
+        ...(this.#wish.wantsPromptIds === true ? { wantsPromptIds: true } : {}),
         createdAtMs: this.createdAtMs,
         priorAttempts: this.#driver.task.attempts.map((attempt) => attemptRecord(attempt, Date.now())),
       });
@@ -261,7 +314,9 @@ export class TaskRun {
 
   /** Reads the rest of an accepted attempt, unless it is of no use any more. */
   #readOn(attemptId: AttemptId, outcome: RunResult | AttachResult | Broken): void {
-    if (outcome.kind !== "accepted" || outcome.events === null) return;
+    if (outcome.kind !== "accepted") return;
+    if (outcome.node !== undefined) this.#standings.set(attemptId, outcome.node);
+    if (outcome.events === null) return;
     const reader = new TellingReader(outcome.events);
     if (this.#driver.isReading) this.#telling = { reader, attemptId };
     else reader.cancel();

@@ -3,6 +3,7 @@ import type { Env } from "./env.ts";
 import { serveHot } from "./hot-routes.ts";
 
 export { AccountObject } from "./objects/account-object.ts";
+export { AuditObject } from "./objects/audit-object.ts";
 export { NodeObject } from "./objects/node-object.ts";
 export { PoolObject } from "./objects/pool-object.ts";
 export { ResponseObject } from "./objects/response-object.ts";

@@ -58,13 +58,13 @@ function run(args: readonly string[], env: Readonly<Record<string, string>>): Pr
 
 /** A run of ten minutes or more is told in the docs. */
 function writeFuzzPage(): void {
-  const { requests, seed, seconds, statuses, problems } = z
+  const problemsSchema = z.array(z.string());
+  const { seed, seconds, drawn, schemathesis } = z
     .object({
-      requests: z.int(),
       seed: z.int(),
       seconds: z.int(),
-      statuses: z.array(z.tuple([z.int(), z.int()])),
-      problems: z.array(z.string()),
+      drawn: z.object({ requests: z.int(), statuses: z.array(z.tuple([z.int(), z.int()])), problems: problemsSchema }),
+      schemathesis: z.object({ requests: z.int(), operations: z.int(), tested: z.int(), problems: problemsSchema }),
     })
     .parse(JSON.parse(readFileSync(fuzzReport, "utf8")));
   const count = (value: number) => value.toLocaleString("en-US");
@@ -76,15 +76,17 @@ function writeFuzzPage(): void {
 \`npm run fuzz\` starts the network with real small models and sends it requests that are mostly wrong: every field of every
 route with values of its own kind and of any other, schemas with loops, remote references and slow patterns, control tokens
 of templates, NUL, halves of surrogate pairs, JSON nested 200,000 levels deep, bytes that are no JSON, paths and methods that
-are none. An answer of 500, an error of our own within a stream, no answer, or none within a minute is a problem; at the end
-the same processes must answer as before. \`npm test\` holds half a minute of it.
+are none. An answer of 500, an error of our own within a stream, no answer, or none within a minute is a problem. The other half
+of the time is schemathesis': it makes requests of the schemas in \`/openapi.json\`, at their bounds and beyond them, and a
+status or a type of content that is not described, a method that is taken and not described, and a key that nobody checks
+are problems too. After each half the same processes must answer as before. \`npm test\` holds a minute of it.
 
-The last run, ${new Date().toISOString().slice(0, 10)}: ${seconds / 60} minutes, seed ${seed}, ${count(requests)} requests,
-${problems.length} problems.
+The last run, ${new Date().toISOString().slice(0, 10)}: ${seconds / 60} minutes, seed ${seed}. Drawn: ${count(drawn.requests)} requests, ${drawn.problems.length} problems.
+schemathesis: ${count(schemathesis.requests)} requests to ${schemathesis.tested} of ${schemathesis.operations} operations, ${schemathesis.problems.length} problems.
 
-| status | answers |
+| status | answers to what was drawn |
 | --: | --: |
-${statuses.map(([status, answers]) => `| ${status} | ${count(answers)} |`).join("\n")}
+${drawn.statuses.map(([status, answers]) => `| ${status} | ${count(answers)} |`).join("\n")}
 `,
   );
   console.log("docs/fuzz.md is written.");

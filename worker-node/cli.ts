@@ -2,6 +2,7 @@ import os from "node:os";
 import { Command, InvalidArgumentError, Option } from "commander";
 import { limits } from "../core/limits.ts";
 import { doctor } from "./commands/doctor.ts";
+import { receiptReplay } from "./commands/receipt-replay.ts";
 import { start } from "./commands/start.ts";
 import { status } from "./commands/status.ts";
 import { UpstreamError, UpstreamRefusedError } from "./engine/openai/upstream-error.ts";
@@ -120,6 +121,28 @@ export async function main(argv: readonly string[]): Promise<number> {
       exitCode = status({ homeDir: home, out });
     });
 
+  const receipt = program.command("receipt").description("answers that were given to you");
+  receipt
+    .command("replay <file>")
+    .description(
+      "read a saved answer again on this machine and mark each token as plausible or not; " +
+        "exit code 0 plausible, 1 implausible, 2 cannot be checked",
+    )
+    .option("--model <file>", "the model's GGUF file; found among the models held here unless given")
+    .option("--context <tokens>", "longest prompt plus answer of the node", wholeNumber({ most: 10_000_000 }))
+    .option("--threads <n>", "CPU threads; from the free cores unless given", wholeNumber({ most: 1_024 }))
+    .option("--gpu <mode>", "auto, or off for the CPU alone", gpuMode, "auto")
+    .option("--json", "print JSON, for programs", false)
+    .option(...cacheFlag)
+    .action(async (file: string, flags: ReplayFlags) => {
+      // Whatever goes wrong, it is not the answer's fault.
+      exitCode = 2;
+      exitCode = await receiptReplay({
+        ...{ file, model: flags.model, contextTokens: flags.context, threads: flags.threads, gpu: flags.gpu },
+        ...{ isJson: flags.json, hasColours: hasColours(), cacheDir: flags.cache, out },
+      });
+    });
+
   try {
     await program.parseAsync(argv);
     return exitCode;
@@ -128,7 +151,7 @@ export async function main(argv: readonly string[]): Promise<number> {
     const named = [ModelError, BrokenHomeError, UpstreamRefusedError, UpstreamError];
     const isNamed = error instanceof Error && named.some((kind) => error instanceof kind);
     console.error(isNamed ? error.message : error);
-    return 1;
+    return exitCode === 0 ? 1 : exitCode;
   }
 }
 
@@ -149,6 +172,20 @@ interface StartFlags {
   cache: string;
   logTokenIds: boolean;
   exitWithParent: boolean;
+}
+
+interface ReplayFlags {
+  model?: string;
+  context?: number;
+  threads?: number;
+  gpu: "auto" | false;
+  json: boolean;
+  cache: string;
+}
+
+/** On a terminal whose owner has not asked for none (no-color.org). */
+function hasColours(): boolean {
+  return process.stdout.isTTY && !process.env.NO_COLOR;
 }
 
 /** The server that the flags name; they must go together. Ends the process with a sentence where they do not. */

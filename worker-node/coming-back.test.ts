@@ -143,6 +143,7 @@ beforeEach(async () => {
   engine = new HandEngine();
   runner = new TaskRunner({
     models: [{ name: modelNameSchema.parse("a-model"), fileSha256: model, slots: 2, engine }],
+    privateKey: key.privateKey,
     send: (frame) => connection.send(frame),
     onFinished: () => {},
   });

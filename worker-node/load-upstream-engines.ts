@@ -1,9 +1,12 @@
+import { candidateTokens } from "../core/decoding/ranked-candidates.ts";
+import type { ModelCard } from "../core/model/model-card.ts";
 import type { Engine } from "./engine/engine.ts";
 import { longestText } from "./engine/openai/embedding-bounds.ts";
 import { type OpenedUpstream, openUpstream } from "./engine/openai/open-upstream.ts";
 import { OpenAiChatEngine } from "./engine/openai/openai-chat-engine.ts";
 import { OpenAiEmbeddingEngine } from "./engine/openai/openai-embedding-engine.ts";
 import { probeFeatures } from "./engine/openai/probe-features.ts";
+import type { UpstreamFeatures } from "./engine/openai/upstream.ts";
 import { UpstreamRefusedError } from "./engine/openai/upstream-error.ts";
 import { UpstreamHttp } from "./engine/openai/upstream-http.ts";
 import { identifyModel } from "./engine/openai/upstream-identity.ts";
@@ -68,14 +71,15 @@ async function loadModel({
       ? await openChat({ opened, contextTokens, out: options.out })
       : await openEmbedding({ http, opened, contextTokens, dimensions });
   const tokensPerSecond = Math.round((await engine.measureTokensPerSecond()) * 10) / 10;
-  const card = {
+  const card: ModelCard = {
     ...identity,
     kind,
     contextTokens: engine.contextTokens,
     ...(dimensions === undefined ? {} : { dimensions }),
     slots: Math.min(options.slots, upstream.slots ?? options.slots),
     tokensPerSecond,
-  } as const;
+    ...(kind === "chat" ? { decoding: "own" } : {}),
+  };
   return { engine, card };
 }
 
@@ -96,7 +100,15 @@ async function openChat({
     "tools",
   ];
   out(`${model} of ${upstream.software}: refuses tasks with ${missing.join(", ")}`);
+  out(`${model} of ${upstream.software}: ${checkWords(features)}`);
   return new OpenAiChatEngine({ upstream, features, contextTokens });
+}
+
+/** What a node of this upstream does where it is asked to check an answer of another node's. */
+function checkWords({ readTop }: UpstreamFeatures): string {
+  if (readTop === 0) return "cannot check others' answers";
+  if (readTop >= candidateTokens) return "checks others' answers";
+  return "checks others' answers at temperature 0 alone; for all of them start vLLM with --max-logprobs 96";
 }
 
 async function openEmbedding({

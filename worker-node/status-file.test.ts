@@ -20,6 +20,7 @@ const status: NodeStatus = {
   losses: { lastHour: 2, last: { atMs: 90_000, reason: "the socket broke" } },
   running: 1,
   tasksDone: 2,
+  checksDone: 6,
   tasksFailed: 3,
   tasksResumed: 5,
   tokensOut: 4,

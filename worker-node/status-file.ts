@@ -31,7 +31,9 @@ export const nodeStatusSchema = z.strictObject({
     last: z.strictObject({ atMs: z.int().nonnegative(), reason: z.string() }).nullable(),
   }),
   running: z.int().nonnegative(),
+  /** Answers; checks of others' answers are counted by themselves. */
   tasksDone: z.int().nonnegative(),
+  checksDone: z.int().nonnegative(),
   tasksFailed: z.int().nonnegative(),
   /** How often a task went on after its socket or its reader had been lost. */
   tasksResumed: z.int().nonnegative(),

@@ -42,9 +42,11 @@ test("a change is written at once, with what runs", () => {
 
 test("what happens between is written with the next beat, and no earlier: no answer waits for the disk", () => {
   keeper.change({ state: "active", models });
-  keeper.count({ outcome: "stop", tokenIds: [1, 2] });
-  keeper.count({ outcome: "cancelled", tokenIds: [3] });
-  keeper.count({ outcome: "failed", tokenIds: [] });
+  keeper.count({ kind: "chat", outcome: "stop", tokenIds: [1, 2] });
+  keeper.count({ kind: "completion", outcome: "cancelled", tokenIds: [3] });
+  keeper.count({ kind: "chat", outcome: "failed", tokenIds: [] });
+  keeper.count({ kind: "check", outcome: "stop", tokenIds: [] });
+  keeper.count({ kind: "check", outcome: "failed", tokenIds: [] });
   keeper.stand(name, { kind: "serving", text: "It gets its share." });
   keeper.countLoss("the socket broke");
   const lostAtMs = Date.now();
@@ -53,7 +55,8 @@ test("what happens between is written with the next beat, and no earlier: no ans
   expect(written()).toMatchObject({
     state: "active",
     tasksDone: 2,
-    tasksFailed: 1,
+    checksDone: 1,
+    tasksFailed: 2,
     tokensOut: 3,
     models: [{ standing: { kind: "serving", text: "It gets its share." } }, { standing: null }],
     losses: { lastHour: 1, last: { atMs: lostAtMs, reason: "the socket broke" } },

@@ -1,4 +1,5 @@
 import type { ModelName } from "../core/model/model-card.ts";
+import type { TaskKind } from "../core/wire/task-input.ts";
 import { SocketLosses } from "./connection/socket-losses.ts";
 import { type NodeStatus, statusEveryMs, writeNodeStatus } from "./status-file.ts";
 import type { FinishedTask } from "./task-runner.ts";
@@ -34,6 +35,7 @@ export class StatusKeeper {
       losses: { lastHour: 0, last: null },
       running: 0,
       tasksDone: 0,
+      checksDone: 0,
       tasksFailed: 0,
       tasksResumed: 0,
       tokensOut: 0,
@@ -51,12 +53,14 @@ export class StatusKeeper {
   }
 
   /** Counts a task that ended. */
-  count({ outcome, tokenIds }: Pick<FinishedTask, "outcome" | "tokenIds">): void {
-    const { tasksDone, tasksFailed, tokensOut } = this.#status;
+  count({ outcome, tokenIds, kind }: Pick<FinishedTask, "outcome" | "tokenIds"> & { kind: TaskKind }): void {
+    const { tasksDone, checksDone, tasksFailed, tokensOut } = this.#status;
     const isFailed = outcome === "failed";
+    const isCheck = kind === "check";
     this.#status = {
       ...this.#status,
-      tasksDone: tasksDone + (isFailed ? 0 : 1),
+      tasksDone: tasksDone + (isFailed || isCheck ? 0 : 1),
+      checksDone: checksDone + (!isFailed && isCheck ? 1 : 0),
       tasksFailed: tasksFailed + (isFailed ? 1 : 0),
       tokensOut: tokensOut + tokenIds.length,
     };

@@ -21,6 +21,7 @@ const chat: FinishedTask = {
   problem: undefined,
   promptTokens: 31,
   tokenIds: [1, 2, 3, 4, 5],
+  report: undefined,
   firstTokenMs: 100,
   stoppedAfterMs: undefined,
   totalMs: 500,
@@ -29,6 +30,26 @@ const embedding: FinishedTask = {
   ...chat,
   frame: { ...chat.frame, input: { kind: "embedding", texts: ["one", "two"] } },
   tokenIds: [],
+};
+const check: FinishedTask = {
+  ...chat,
+  frame: {
+    ...chat.frame,
+    input: {
+      kind: "check",
+      of: { kind: "completion", prompt: "a secret prompt", sampling },
+      ...{ tokenIds: [1, 2], text: "a", finishReason: "stop", positions: [0, 2] },
+    },
+  },
+  tokenIds: [],
+  report: {
+    findings: [
+      { position: 0, margin: 0, rank: 0 },
+      { position: 2, margin: 0.025, rank: 1 },
+    ],
+    isTextOfTokens: true,
+    isEndRight: true,
+  },
 };
 const noon = new Date(2030, 0, 1, 12, 34, 56);
 
@@ -69,6 +90,16 @@ test.each<[what: string, task: FinishedTask, line: string]>([
     "12:34:56  a-model  in 31  goes on after 3 tokens  out 5 tokens  first token 100 ms  10.0 tokens/s  stop  task_one0",
   ],
   ["an embedding: texts and time", embedding, "12:34:56  a-model  in 31  2 texts  500 ms  stop  task_one0"],
+  [
+    "a check: at how many places, and what it came to",
+    check,
+    "12:34:56  a-model  in 31  checked 2 tokens  mean margin 0.013  500 ms  stop  task_one0",
+  ],
+  [
+    "a check that came to nothing: that it did",
+    { ...check, report: undefined, outcome: "cancelled" },
+    "12:34:56  a-model  in 31  not checked  500 ms  cancelled  task_one0",
+  ],
 ])("the line of %s", (_what, task, line) => {
   expect(taskLine(task, noon)).toBe(line);
 });

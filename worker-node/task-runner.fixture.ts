@@ -1,15 +1,28 @@
+import { expect } from "vitest";
+import { answerHead } from "../core/commitment/answer-chain.ts";
+import { isCommitmentSigned } from "../core/commitment/sign-commitment.ts";
+import { newNodeKey } from "../core/identity/node-key.ts";
 import { type AttemptId, attemptIdSchema, type ModelHash, modelHashSchema, taskIdSchema } from "../core/ids.ts";
 import { modelNameSchema } from "../core/model/model-card.ts";
 import { type NodeFrame, nodeFrameSchema } from "../core/wire/node-frame.ts";
 import type { TaskFrame } from "../core/wire/router-frame.ts";
-import type { TaskInput } from "../core/wire/task-input.ts";
+import type { ChatInput, TaskInput } from "../core/wire/task-input.ts";
 import { HandEngine, type Run } from "./engine/hand-engine.fixture.ts";
 import { type FinishedTask, TaskRunner } from "./task-runner.ts";
 
 export const model = modelHashSchema.parse("a".repeat(64));
 const sampling = { temperature: 0, topP: 1, frequencyPenalty: 0, presencePenalty: 0, seed: 1, stop: [], maxTokens: 8 };
-const chat: TaskInput = { kind: "chat", messages: [{ role: "user", content: "hello" }], sampling };
+const chat: ChatInput = { kind: "chat", messages: [{ role: "user", content: "hello" }], sampling };
 export const embedding: TaskInput = { kind: "embedding", texts: ["one", "two"] };
+export const check: TaskInput = {
+  ...{ kind: "check", of: chat, tokenIds: [11, 12], text: "Paris", finishReason: "stop", positions: [0, 2] },
+};
+/** What any commitment of an answer looks like. */
+export const commitment = {
+  head: expect.stringMatching(/^[\w-]{43}$/),
+  signature: expect.stringMatching(/^[\w-]{86}$/),
+};
+const key = await newNodeKey();
 /** How a welcome names an attempt of which the router has nothing. */
 export const goesOn = (number: number) => ({ attemptId: attempt(number), nextSeq: 0 });
 /** A welcome that names nothing. */
@@ -25,6 +38,20 @@ export const taskFrame = (
   model: of,
   input,
 });
+
+/**
+ * Whether the last commit is one that the runners' node can be held to: for this task, with these ids in the whole answer.
+ */
+export async function isCommittedTo(frames: readonly NodeFrame[], number: number, tokenIds: readonly number[]) {
+  const commit = frames.findLast((frame) => frame.type === "commit");
+  if (commit?.commitment === undefined) return false;
+  const { attemptId, finishReason, promptTokens, commitment } = commit;
+  const { taskId } = taskFrame(number);
+  const { head, signature } = commitment;
+  const claim = { taskId, attemptId, model, promptTokens, answerTokens: tokenIds.length, finishReason, head };
+  const isSigned = await isCommitmentSigned(claim, { publicKey: key.publicKey, signature });
+  return isSigned && head === (await answerHead({ taskId, model }, tokenIds));
+}
 
 const runners: TaskRunner[] = [];
 
@@ -42,6 +69,7 @@ export function newRunner({ slots = 2, engine = new HandEngine() } = {}) {
   const finished: FinishedTask[] = [];
   const runner = new TaskRunner({
     models: [{ name: modelNameSchema.parse("a-model"), fileSha256: model, slots, engine }],
+    privateKey: key.privateKey,
     send: (frame) => frames.push(nodeFrameSchema.parse(frame)),
     onFinished: (task) => finished.push(task),
   });

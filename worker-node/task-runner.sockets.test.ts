@@ -1,6 +1,15 @@
 import { afterEach, describe, expect, test, vi } from "vitest";
 import { limits } from "../core/limits.ts";
-import { attempt, closeRunners, fresh, goesOn, newRunner, settled, taskFrame } from "./task-runner.fixture.ts";
+import {
+  attempt,
+  closeRunners,
+  commitment,
+  fresh,
+  goesOn,
+  newRunner,
+  settled,
+  taskFrame,
+} from "./task-runner.fixture.ts";
 
 afterEach(async () => {
   vi.useRealTimers();
@@ -32,7 +41,7 @@ describe("a lost socket", () => {
       { type: "ack", attemptId, promptTokens: 7 },
       { type: "delta", items: [{ attemptId, seq: 1, text: "b", tokenIds: [2] }] },
       { type: "delta", items: [{ attemptId, seq: 2, text: "c", tokenIds: [3] }] },
-      { type: "commit", attemptId, finishReason: "stop", promptTokens: 7, completionTokens: 3 },
+      { type: "commit", attemptId, finishReason: "stop", commitment, promptTokens: 7, completionTokens: 3 },
     ]);
     expect(finished).toMatchObject([{ outcome: "stop", tokenIds: [1, 2, 3] }]);
     expect(runner.resumedCount).toBe(1);

@@ -3,10 +3,13 @@ import { modelHashSchema } from "../core/ids.ts";
 import { HandEngine } from "./engine/hand-engine.fixture.ts";
 import {
   attempt,
+  check,
   closeRunners,
+  commitment,
   embedding,
   fresh,
   goesOn,
+  isCommittedTo,
   model,
   newRunner,
   settled,
@@ -122,7 +125,7 @@ describe("a chat", () => {
       { type: "ack", attemptId, promptTokens: 7 },
       { type: "delta", items: [{ attemptId, seq: 0, text: "Pa", tokenIds: [1] }] },
       { type: "delta", items: [{ attemptId, seq: 1, text: "ris", tokenIds: [2, 3] }] },
-      { type: "commit", attemptId, finishReason: "length", promptTokens: 7, completionTokens: 3 },
+      { type: "commit", attemptId, finishReason: "length", commitment, promptTokens: 7, completionTokens: 3 },
     ]);
     expect(finished).toMatchObject([
       { outcome: "length", model: "a-model", promptTokens: 7, tokenIds: [1, 2, 3], problem: undefined },
@@ -141,6 +144,7 @@ describe("a chat", () => {
       type: "commit",
       attemptId: attempt(1),
       finishReason: "cancelled",
+      commitment,
       promptTokens: 7,
       completionTokens: 1,
     });
@@ -275,6 +279,152 @@ describe("a chat", () => {
   });
 });
 
+describe("what a node stands by", () => {
+  test("is every id that it sent, and what the answer had before", async () => {
+    const { runner, of, run } = newRunner();
+    runner.open(fresh);
+    runner.take({ ...taskFrame(1), continues: [11, 12] });
+    await settled();
+    run(1).piece({ text: "c", tokenIds: [13] });
+    run(1).piece({ text: "d", tokenIds: [14, 15] });
+    run(1).finish();
+    await settled();
+    expect(await isCommittedTo(of(1), 1, [11, 12, 13, 14, 15])).toBe(true);
+    expect(await isCommittedTo(of(1), 1, [13, 14, 15])).toBe(false);
+    expect(await isCommittedTo(of(1), 2, [11, 12, 13, 14, 15])).toBe(false);
+  });
+
+  test.each([
+    ["before it began", false, []],
+    ["in its middle", true, [13]],
+  ])("of an answer that is cancelled %s is what there is of it", async (_when, isBegun, tokenIds) => {
+    const { runner, of, run } = newRunner();
+    runner.open(fresh);
+    runner.take(taskFrame(1));
+    if (isBegun) {
+      await settled();
+      run(1).piece({ text: "c", tokenIds: [13] });
+    }
+    runner.cancel({ attemptId: attempt(1) });
+    await settled();
+    expect(await isCommittedTo(of(1), 1, tokenIds)).toBe(true);
+  });
+
+  test("goes out once more with an answer whose socket was lost", async () => {
+    const { runner, frames, of, run } = newRunner();
+    runner.open(fresh);
+    runner.take({ ...taskFrame(1), wantsPromptIds: true });
+    await settled();
+    run(1).piece({ text: "c", tokenIds: [13] });
+    run(1).finish();
+    await settled();
+    const [before] = of(1).slice(-1);
+    frames.length = 0;
+    runner.lost();
+    runner.open({ leases: [goesOn(1)] });
+    expect(of(1).at(-1)).toEqual(before);
+    expect(before).toMatchObject({ type: "commit", commitment, promptIds: [1, 2, 3, 4, 5, 6, 7] });
+  });
+
+  test("has the prompt's ids only where they are asked for, and only where the engine tells them", async () => {
+    const { runner, engine, of, run } = newRunner();
+    runner.open(fresh);
+    runner.take(taskFrame(1));
+    await settled();
+    run(1).finish();
+    engine.promptIds = undefined;
+    runner.take({ ...taskFrame(2), wantsPromptIds: true });
+    await settled();
+    run(2).finish();
+    await settled();
+    for (const number of [1, 2]) expect(of(number).at(-1)).not.toHaveProperty("promptIds");
+  });
+});
+
+describe("a check", () => {
+  const report = {
+    findings: [
+      { position: 0, margin: 0, rank: 0 },
+      { position: 2, margin: 0.5, rank: 3 },
+    ],
+    isTextOfTokens: true,
+    isEndRight: true,
+  };
+
+  test("is acknowledged, reported in one piece and committed without tokens, with nothing to stand by", async () => {
+    const { runner, engine, of, run, finished, credits } = newRunner();
+    runner.open(fresh);
+    runner.take(taskFrame(1, { input: check }));
+    await settled();
+    expect(engine.checked).toEqual([check]);
+    run(1).report(report);
+    await settled();
+    const attemptId = attempt(1);
+    expect(of(1)).toEqual([
+      { type: "ack", attemptId, promptTokens: 7 },
+      { type: "delta", items: [{ attemptId, seq: 0, report }] },
+      { type: "commit", attemptId, finishReason: "stop", promptTokens: 7, completionTokens: 0 },
+    ]);
+    expect(finished).toMatchObject([{ outcome: "stop", report }]);
+    expect(credits()).toEqual([2, 3]);
+  });
+
+  test("whose socket is lost is reported on the next one", async () => {
+    const { runner, of, run } = newRunner();
+    runner.open(fresh);
+    runner.take(taskFrame(1, { input: check }));
+    await settled();
+    runner.lost();
+    run(1).report(report);
+    await settled();
+    runner.open({ leases: [goesOn(1)] });
+    expect(of(1).slice(-3)).toMatchObject([
+      { type: "ack" },
+      { type: "delta", items: [{ report }] },
+      { type: "commit" },
+    ]);
+  });
+
+  test.each([
+    ["before it began", 0],
+    ["in its middle", 1],
+  ])("that is cancelled %s commits as cancelled, without a report", async (_when, runs) => {
+    const { runner, engine, of, finished } = newRunner();
+    runner.open(fresh);
+    runner.take(taskFrame(1, { input: check }));
+    if (runs > 0) await settled();
+    runner.cancel({ attemptId: attempt(1) });
+    await settled();
+    expect(engine.runs).toHaveLength(runs);
+    expect(of(1).at(-1)).toMatchObject({ type: "commit", finishReason: "cancelled", completionTokens: 0 });
+    expect(finished).toMatchObject([{ outcome: "cancelled", report: undefined }]);
+  });
+
+  test("that the engine cannot do is refused as unsupported, so that another node is asked", async () => {
+    const { runner, engine, of } = newRunner();
+    engine.canCheck = false;
+    runner.open(fresh);
+    runner.take(taskFrame(1, { input: check }));
+    await settled();
+    expect(of(1)).toMatchObject([
+      { type: "fail", reason: { code: "unsupported", message: "this engine cannot check answers" } },
+    ]);
+  });
+
+  test("that breaks is an engine error, and one that does not fit says so", async () => {
+    const { runner, engine, of, run } = newRunner();
+    runner.open(fresh);
+    runner.take(taskFrame(1, { input: check }));
+    await settled();
+    run(1).fail(new Error("out of memory"));
+    engine.overflow = { kind: "context_overflow", promptTokens: 101, contextTokens: 100, inputIndex: 0 };
+    runner.take(taskFrame(2, { input: check }));
+    await settled();
+    expect(of(1).at(-1)).toMatchObject({ type: "fail", reason: { code: "engine_error" } });
+    expect(of(2)).toMatchObject([{ type: "fail", reason: { code: "context_length_exceeded" } }]);
+  });
+});
+
 describe("an embedding", () => {
   const embedder = () => newRunner({ engine: new HandEngine("embedding") });
 
@@ -303,7 +453,7 @@ describe("an embedding", () => {
           },
         ],
       },
-      { type: "commit", attemptId, finishReason: "stop", promptTokens: 7, completionTokens: 0 },
+      { type: "commit", attemptId, finishReason: "stop", commitment, promptTokens: 7, completionTokens: 0 },
     ]);
   });
 

@@ -1,10 +1,13 @@
+import type { Commitment } from "../core/commitment/commitment.ts";
 import type { AttemptId, ModelHash } from "../core/ids.ts";
 import type { ModelName } from "../core/model/model-card.ts";
-import type { CommitFrame, FailReason, HeldAttempt, NodeFrame } from "../core/wire/node-frame.ts";
+import type { CheckReport, FailReason, HeldAttempt, NodeFrame } from "../core/wire/node-frame.ts";
 import type { RouterFrame, TaskFrame } from "../core/wire/router-frame.ts";
+import { claimSigner, type SignClaim } from "./answer-commitment.ts";
 import { DeltaBatcher } from "./connection/delta-batcher.ts";
 import { HeldAttempts, type HeldStep } from "./connection/held-attempts.ts";
-import type { ContextOverflow, Engine } from "./engine/engine.ts";
+import { doTask, type Ending, type TaskListener } from "./do-task.ts";
+import type { Engine } from "./engine/engine.ts";
 import { UnsupportedTaskError } from "./engine/unsupported-task-error.ts";
 
 type FrameOf<Type extends RouterFrame["type"]> = Extract<RouterFrame, { type: Type }>;
@@ -26,6 +29,8 @@ export interface FinishedTask {
   promptTokens: number;
   /** Ids of every token generated, in order. */
   tokenIds: number[];
+  /** Of a check that was done. */
+  report: CheckReport | undefined;
   firstTokenMs: number | undefined;
   /** From the word to stop until the engine had let go; undefined where nobody said it. */
   stoppedAfterMs: number | undefined;
@@ -53,6 +58,7 @@ export class TaskRunner {
   readonly #models: ReadonlyMap<ModelHash, ServedEngine>;
   readonly #send: (frame: NodeFrame) => void;
   readonly #onFinished: (task: FinishedTask) => void;
+  readonly #sign: SignClaim;
   readonly #held = new HeldAttempts();
   readonly #batcher: DeltaBatcher;
   readonly #running = new Map<AttemptId, Running>();
@@ -64,14 +70,17 @@ export class TaskRunner {
   /** Told once a draining node has nothing left to do or to send. */
   #onDelivered: () => void = () => {};
 
+  /** `privateKey` is the node's (PKCS #8, base64url): it signs what the node stands by. */
   constructor(options: {
     models: readonly ServedEngine[];
+    privateKey: string;
     send: (frame: NodeFrame) => void;
     onFinished: (task: FinishedTask) => void;
   }) {
     this.#models = new Map(options.models.map((model) => [model.fileSha256, model]));
     this.#send = options.send;
     this.#onFinished = options.onFinished;
+    this.#sign = claimSigner(options.privateKey);
     this.#batcher = new DeltaBatcher(({ acks, pieces }) => {
       for (const ack of acks) this.#sendAll(this.#held.ack(ack));
       this.#sendAll(this.#held.pieces(pieces));
@@ -220,13 +229,14 @@ export class TaskRunner {
       problem: undefined,
       promptTokens: 0,
       tokenIds: [],
+      report: undefined,
       firstTokenMs: undefined,
       stoppedAfterMs: undefined,
       totalMs: 0,
     };
     const { signal } = running.controller;
     try {
-      await this.#answer(task, model.engine, signal);
+      await this.#do(task, model.engine, signal);
     } catch (error) {
       const message = error instanceof Error ? error.message : String(error);
       task.problem = message;
@@ -239,72 +249,65 @@ export class TaskRunner {
     this.#onFinished(task);
   }
 
-  async #answer(task: FinishedTask, engine: Engine, signal: AbortSignal): Promise<void> {
-    const { attemptId, input, continues } = task.frame;
-    if ((input.kind === "embedding") !== (engine.kind === "embedding")) {
-      task.problem = `asked to do ${input.kind} with a model for ${engine.kind}`;
-      const message = `${task.model} is a model for ${engine.kind}.`;
-      return this.#fail(attemptId, { code: "unsupported", message });
-    }
+  async #do(task: FinishedTask, engine: Engine, signal: AbortSignal): Promise<void> {
+    const { frame } = task;
+    const { attemptId, input } = frame;
     const startedAtMs = Date.now();
     const began = () => {
       task.firstTokenMs ??= Date.now() - startedAtMs;
     };
-    if (input.kind === "check") throw new UnsupportedTaskError("this node cannot check answers yet");
-    if (input.kind !== "embedding") {
-      const prepared = await engine.prepareChat(input, continues === undefined ? {} : { continues });
-      if (prepared.kind === "context_overflow") return this.#overflow(task, prepared);
-      this.#ack(task, prepared.promptTokens);
-      if (signal.aborted) return this.#commit(task, "cancelled");
-      const outcome = await prepared.run({
-        signal,
-        onPiece: (piece) => {
-          began();
-          task.tokenIds.push(...piece.tokenIds);
-          this.#batcher.addText(attemptId, piece);
-        },
-      });
-      return this.#commit(task, outcome.finishReason, outcome.stopSequence);
-    }
-    const prepared = await engine.prepareEmbedding(input);
-    if (prepared.kind === "context_overflow") return this.#overflow(task, prepared);
-    this.#ack(task, prepared.promptTokens);
-    if (signal.aborted) return this.#commit(task, "cancelled");
-    const onVector = (index: number, vector: Float32Array) => {
-      began();
-      this.#batcher.addVector(attemptId, index, vector);
-    };
-    const finishReason = await prepared.run({ signal, onVector }).then(
-      () => "stop" as const,
-      (error: unknown) => {
-        if (signal.aborted) return "cancelled" as const;
-        throw error;
+    const listener: TaskListener = {
+      onAck: (promptTokens) => {
+        task.promptTokens = promptTokens;
+        this.#batcher.addAck(attemptId, promptTokens);
       },
-    );
-    this.#commit(task, finishReason);
+      onPiece: (piece) => {
+        began();
+        task.tokenIds.push(...piece.tokenIds);
+        this.#batcher.addText(attemptId, piece);
+      },
+      onVector: (index, vector) => {
+        began();
+        this.#batcher.addVector(attemptId, index, vector);
+      },
+      onReport: (report) => {
+        task.report = report;
+        this.#batcher.addReport(attemptId, report);
+      },
+    };
+    const end = await doTask({ frame, input, model: task.model, engine, signal, listener });
+    if ("finishReason" in end) return this.#commit(task, end);
+    task.problem = end.problem;
+    this.#fail(attemptId, end.reason);
   }
 
-  #ack(task: FinishedTask, promptTokens: number): void {
-    task.promptTokens = promptTokens;
-    this.#batcher.addAck(task.frame.attemptId, promptTokens);
-  }
-
-  #commit(task: FinishedTask, finishReason: CommitFrame["finishReason"], stopSequence?: string): void {
+  #commit(task: FinishedTask, { finishReason, stopSequence, head, promptIds }: Ending): void {
     const { attemptId } = task.frame;
     task.outcome = finishReason;
     this.#batcher.end(attemptId);
-    this.#sendAll(this.#held.commit({ attemptId, finishReason, stopSequence }, Date.now()));
+    const frame = {
+      attemptId,
+      finishReason,
+      ...(stopSequence === undefined ? {} : { stopSequence }),
+      ...(head === undefined ? {} : { commitment: this.#commitment(task, { finishReason, head }) }),
+      ...(promptIds === undefined ? {} : { promptIds: [...promptIds] }),
+    };
+    this.#sendAll(this.#held.commit(frame, Date.now()));
+  }
+
+  #commitment(
+    { frame: { taskId, attemptId, model, continues = [] }, promptTokens, tokenIds }: FinishedTask,
+    { finishReason, head }: { finishReason: Ending["finishReason"]; head: string },
+  ): Commitment {
+    const answerTokens = continues.length + tokenIds.length;
+    const claim = { taskId, attemptId, model, promptTokens, answerTokens, finishReason, head };
+    return { head, signature: this.#sign(claim) };
   }
 
   /** What came before goes first: nothing of an attempt follows its end. */
   #fail(attemptId: AttemptId, reason: FailReason): void {
     this.#batcher.end(attemptId);
     this.#sendAll(this.#held.fail({ attemptId, reason }, Date.now()));
-  }
-
-  #overflow(task: FinishedTask, { promptTokens, contextTokens, inputIndex }: ContextOverflow): void {
-    task.problem = `the prompt has ${promptTokens} tokens and the context ${contextTokens}`;
-    this.#fail(task.frame.attemptId, { code: "context_length_exceeded", promptTokens, contextTokens, inputIndex });
   }
 }
 

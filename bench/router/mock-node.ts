@@ -34,9 +34,10 @@ export async function runMockNode(options: MockNodeOptions): Promise<void> {
       onStopped: ({ messages }) => onStopped(messages.at(-1)?.content ?? ""),
     }),
   }));
+  const key = await newNodeKey();
   const connection: RouterConnection = new RouterConnection({
     routerUrl,
-    key: await newNodeKey(),
+    key,
     details: {
       invite,
       name,
@@ -65,6 +66,7 @@ export async function runMockNode(options: MockNodeOptions): Promise<void> {
   });
   const tasks = new TaskRunner({
     models: models.map(({ card, engine }) => ({ ...card, engine })),
+    privateKey: key.privateKey,
     send: (frame) => connection.send(frame),
     onFinished: () => {},
   });

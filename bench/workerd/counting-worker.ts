@@ -3,6 +3,8 @@ import product, {
   AccountObject as ProductAccountObject,
   NodeObject as ProductNodeObject,
   PoolObject as ProductPoolObject,
+  ResponseObject as ProductResponseObject,
+  SessionObject as ProductSessionObject,
   StatusObject as ProductStatusObject,
 } from "../../edge/worker.ts";
 import { countsPath } from "../router/counts.ts";
@@ -43,6 +45,30 @@ export class PoolObject extends ProductPoolObject {
 }
 
 export class AccountObject extends ProductAccountObject {
+  constructor(ctx: DurableObjectState, env: Env) {
+    countStorage(ctx);
+    super(ctx, countingEnv(env, "objectCalls"));
+  }
+
+  override async alarm(): Promise<void> {
+    counts.alarmsRung += 1;
+    await super.alarm();
+  }
+}
+
+export class ResponseObject extends ProductResponseObject {
+  constructor(ctx: DurableObjectState, env: Env) {
+    countStorage(ctx);
+    super(ctx, countingEnv(env, "objectCalls"));
+  }
+
+  override async alarm(): Promise<void> {
+    counts.alarmsRung += 1;
+    await super.alarm();
+  }
+}
+
+export class SessionObject extends ProductSessionObject {
   constructor(ctx: DurableObjectState, env: Env) {
     countStorage(ctx);
     super(ctx, countingEnv(env, "objectCalls"));

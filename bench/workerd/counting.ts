@@ -17,6 +17,8 @@ export function countingEnv(env: Env, who: "workerCalls" | "objectCalls"): Env {
     POOL: countingNamespace(env.POOL, "POOL", who),
     ACCOUNT: countingNamespace(env.ACCOUNT, "ACCOUNT", who),
     STATUS: countingNamespace(env.STATUS, "STATUS", who),
+    RESPONSE: countingNamespace(env.RESPONSE, "RESPONSE", who),
+    SESSION: countingNamespace(env.SESSION, "SESSION", who),
   };
 }
 

@@ -17,7 +17,7 @@ export interface CommitmentClaim {
 /** Signature of a commitment, Ed25519, base64url, 64 bytes; `privateKey` is PKCS #8, base64url. */
 export async function signCommitment(claim: CommitmentClaim, privateKey: string): Promise<string> {
   const key = await crypto.subtle.importKey("pkcs8", fromBase64Url(privateKey), "Ed25519", false, ["sign"]);
-  return toBase64Url(new Uint8Array(await crypto.subtle.sign("Ed25519", key, claimBytes(claim))));
+  return toBase64Url(new Uint8Array(await crypto.subtle.sign("Ed25519", key, commitmentBytes(claim))));
 }
 
 /** True if `signature` over `claim` was made by `publicKey`. False, never a throw, for malformed input. */
@@ -28,10 +28,11 @@ export async function isCommitmentSigned(
   const keyBytes = fromBase64Url(publicKey);
   if (keyBytes.length !== 32) return false;
   const key = await crypto.subtle.importKey("raw", keyBytes, "Ed25519", false, ["verify"]);
-  return crypto.subtle.verify("Ed25519", key, fromBase64Url(signature), claimBytes(claim));
+  return crypto.subtle.verify("Ed25519", key, fromBase64Url(signature), commitmentBytes(claim));
 }
 
-function claimBytes(claim: CommitmentClaim): Uint8Array<ArrayBuffer> {
+/** What is signed: the lines that docs/WIRE.md lists, a line feed between each. */
+export function commitmentBytes(claim: CommitmentClaim): Uint8Array<ArrayBuffer> {
   const { taskId, attemptId, model, promptTokens, answerTokens, finishReason, head } = claim;
   const lines = [
     "cortensor-edge commitment 1",

@@ -1,5 +1,6 @@
 import { z } from "zod";
-import { deltaItemSchema } from "../wire/node-frame.ts";
+import { commitmentSchema } from "../commitment/commitment.ts";
+import { commitFrameSchema, deltaItemSchema } from "../wire/node-frame.ts";
 
 /**
  * What a node's object tells the Worker of one attempt. Deltas are numbered by `seq` from 0 without gaps. The last
@@ -16,6 +17,9 @@ export const attemptEventSchema = z.discriminatedUnion("type", [
     promptTokens: z.int().nonnegative(),
     /** Of this attempt alone. */
     completionTokens: z.int().nonnegative(),
+    /** What the node stands by, and the prompt as it read it where the task asks for it; unknown after a reset too. */
+    commitment: commitmentSchema.optional(),
+    promptIds: commitFrameSchema.shape.promptIds,
   }),
   z.strictObject({ type: z.literal("failed"), how: z.enum(["socketGone", "deadline", "refuse"]), reason: z.string() }),
 ]);

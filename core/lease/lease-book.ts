@@ -48,7 +48,7 @@ export class LeaseBook {
   }
 
   /** Leases that are open, in the order in which they began. */
-  get leases(): Iterable<Lease> {
+  get leases(): IteratorObject<Lease> {
     return this.#leases.values();
   }
 
@@ -155,7 +155,7 @@ export class LeaseBook {
 
   /** The node's word that the answer is whole. Its counts must be those of what it sent. */
   commit(frame: CommitFrame, nowMs: number): LeaseEffect[] {
-    const { attemptId, finishReason, stopSequence, promptTokens, completionTokens } = frame;
+    const { attemptId, finishReason, stopSequence, promptTokens, completionTokens, commitment, promptIds } = frame;
     const lease = this.#leases.get(attemptId);
     if (lease === undefined) return [];
     lease.heardAtMs = nowMs;
@@ -173,7 +173,10 @@ export class LeaseBook {
     if (ending !== null) return this.#ends.close(lease, cancel, nowMs);
     if (finishReason === "cancelled") return this.#givenUp(lease, completionTokens, nowMs);
     const stop = stopSequence === undefined ? {} : { stopSequence };
-    const end: AttemptEnd = { type: "committed", finishReason, ...stop, promptTokens, completionTokens };
+    const stands = commitment === undefined ? {} : { commitment };
+    const prompt = promptIds === undefined ? {} : { promptIds };
+    const counts = { promptTokens, completionTokens };
+    const end: AttemptEnd = { type: "committed", finishReason, ...stop, ...counts, ...stands, ...prompt };
     if (lease.isReplay) return this.#ends.bury(lease, end, nowMs);
     const next = stepAttempt(lease.attempt, { type: "commit", completionTokens }, nowMs);
     if (next === undefined) return this.#ends.broke(lease, `commit in state ${lease.attempt.state}`, nowMs);

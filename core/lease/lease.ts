@@ -27,6 +27,8 @@ export const leaseTermsSchema = z.strictObject({
   priorAttempts: z.array(attemptRecordSchema).max(64),
   /** Tokens of the answer that earlier attempts made and the caller has. */
   continuedTokens: z.int().nonnegative(),
+  /** Most tokens that the whole answer may have; absent where its task sets no bound. */
+  maxTokens: z.int().positive().optional(),
 });
 export type LeaseTerms = z.infer<typeof leaseTermsSchema>;
 
@@ -54,6 +56,8 @@ export interface Lease {
   completionTokens: number;
   /** Inputs whose vectors have not come. */
   readonly vectorsDue: Set<number>;
+  /** True while the report of a check has not come. */
+  isReportDue: boolean;
   finishReason: "stop" | "length" | null;
   heardAtMs: number;
   /** Since when its node has no socket. */
@@ -89,6 +93,7 @@ export function newLease(terms: LeaseTerms, nodeId: Attempt["nodeId"], nowMs: nu
     nextSeq: 0,
     completionTokens: 0,
     vectorsDue: new Set(Array.from({ length: terms.inputs }, (_, index) => index)),
+    isReportDue: terms.kind === "check",
     finishReason: null,
     heardAtMs: nowMs,
     socketLostAtMs: null,
@@ -132,6 +137,7 @@ export function replayedLease(lease: Lease, { socketLostAtMs }: { socketLostAtMs
     ...lease,
     nextSeq: null,
     vectorsDue,
+    isReportDue: lease.terms.kind === "check",
     ending: null,
     acksDue: 0,
     socketLostAtMs,
@@ -144,6 +150,7 @@ export function replayedLease(lease: Lease, { socketLostAtMs }: { socketLostAtMs
 export function seek(lease: Lease, { nextSeq, completionTokens, vectors }: Omit<ReaderWish, "attemptId">): void {
   lease.nextSeq = nextSeq;
   lease.completionTokens = completionTokens;
+  lease.isReportDue = lease.terms.kind === "check" && nextSeq === 0;
   lease.vectorsDue.clear();
   for (let index = 0; index < lease.terms.inputs; index += 1) lease.vectorsDue.add(index);
   for (const index of vectors) lease.vectorsDue.delete(index);
@@ -181,8 +188,13 @@ export function takePiece(lease: Lease, item: DeltaItem, nowMs: number): string 
       return `a vector of ${numbers} numbers where ${lease.terms.dimensions} were due`;
     }
   }
+  if (item.report !== undefined && !lease.isReportDue) return "a report came twice or was never asked for";
+  const { continuedTokens, maxTokens = Number.POSITIVE_INFINITY } = lease.terms;
+  const completionTokens = lease.completionTokens + (item.tokenIds?.length ?? 0);
+  if (continuedTokens + completionTokens > maxTokens) return `more than the ${maxTokens} tokens that were asked for`;
+  if (item.report !== undefined) lease.isReportDue = false;
   lease.nextSeq = item.seq + 1;
-  lease.completionTokens += item.tokenIds?.length ?? 0;
+  lease.completionTokens = completionTokens;
   // After a reset it is a later piece that comes first, and when the first token came nobody knows.
   if (item.seq === 0) lease.attempt = { ...lease.attempt, firstTokenAtMs: lease.attempt.firstTokenAtMs ?? nowMs };
   return undefined;
@@ -197,7 +209,9 @@ export function commitProblem(lease: Lease, { promptTokens, completionTokens }: 
     return `commit of ${promptTokens} prompt tokens after an ack of ${lease.attempt.promptTokens}`;
   }
   // A caller who is gone misses none.
-  if (lease.ending !== null || lease.vectorsDue.size === 0) return undefined;
+  if (lease.ending !== null) return undefined;
+  if (lease.isReportDue) return "commit of a check without its report";
+  if (lease.vectorsDue.size === 0) return undefined;
   return `commit with ${lease.vectorsDue.size} vectors missing`;
 }
 

@@ -12,6 +12,13 @@ export type ModelName = z.infer<typeof modelNameSchema>;
 export const modelKindSchema = z.enum(["chat", "embedding"]);
 export type ModelKind = z.infer<typeof modelKindSchema>;
 
+/**
+ * Who chooses an answer's tokens. `verifiable`: docs/SAMPLING.md, so that another node can check them at any temperature.
+ * `own`: a server of the node's, by its own sampler, so that they can be checked at temperature 0 alone.
+ */
+export const decodingSchema = z.enum(["verifiable", "own"]);
+export type Decoding = z.infer<typeof decodingSchema>;
+
 /** A model file as a node advertises it: read from the file itself, measured where it is a speed. */
 export const modelCardSchema = z.strictObject({
   name: modelNameSchema,
@@ -31,5 +38,7 @@ export const modelCardSchema = z.strictObject({
   slots: z.int().positive(),
   /** Decode speed of one stream measured at start; for embeddings, texts' tokens per second. */
   tokensPerSecond: z.number().nonnegative(),
+  /** Of a chat model; absent means `verifiable`. */
+  decoding: decodingSchema.optional(),
 });
 export type ModelCard = z.infer<typeof modelCardSchema>;

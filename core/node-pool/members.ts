@@ -1,4 +1,5 @@
-import type { NodeId } from "../ids.ts";
+import type { AccountId, NodeId } from "../ids.ts";
+import type { Ability } from "./ability.ts";
 import { type Chain, type Chained, chainAppend, chainRemove, emptyChain } from "./chain.ts";
 import { emptyHeap, type Heap, heapAdd, heapRemove, heapTop } from "./heap.ts";
 import { emptyMinuteCount, type MinuteCount } from "./minute-count.ts";
@@ -18,6 +19,10 @@ export interface PoolMember {
   asideUntilMs: number;
   /** When its object last spoke. */
   heardAtMs: number;
+  /** Whose it is; absent where nothing was said, so that nobody excludes it. */
+  operator?: AccountId | undefined;
+  /** What its answers and checks are good for; absent is all. */
+  ability?: Ability | undefined;
   /** `free` is not the node's own word: the pool was reset and has not heard from it since. */
   isGuess: boolean;
 }
@@ -45,6 +50,9 @@ export interface Members {
   readonly withRoom: { readonly ordinary: Member[]; readonly aside: Member[] };
   /** Who comes back from being put aside next is first. */
   readonly asideEnds: Heap<Member>;
+  /** Members of each operator, and those that cannot do all. */
+  readonly byOperator: Map<AccountId, Set<Member>>;
+  readonly limited: Set<Member>;
   /** Slots of all, and tasks that all would take now. */
   slots: number;
   room: number;
@@ -57,6 +65,8 @@ export function emptyMembers(): Members {
     heard: emptyChain(),
     withRoom: { ordinary: [], aside: [] },
     asideEnds: emptyHeap<Member>((one, other) => one.asideUntilMs < other.asideUntilMs),
+    byOperator: new Map(),
+    limited: new Set(),
     slots: 0,
     room: 0,
   };
@@ -83,10 +93,12 @@ export function putMember(members: Members, word: PoolMember): Member {
     unlist(members, known);
     chainRemove(members.heard, known);
     heapRemove(members.asideEnds, known);
+    unsort(members, known);
     Object.assign(known, word);
   }
   member.isAside = word.asideUntilMs > word.heardAtMs;
   members.byId.set(word.nodeId, member);
+  sort(members, member);
   chainAppend(members.heard, member);
   if (member.isAside) heapAdd(members.asideEnds, member);
   list(members, member);
@@ -98,6 +110,7 @@ export function dropMember(members: Members, member: Member): void {
   unlist(members, member);
   chainRemove(members.heard, member);
   heapRemove(members.asideEnds, member);
+  unsort(members, member);
   members.byId.delete(member.nodeId);
   member.isHere = false;
 }
@@ -150,6 +163,25 @@ function newMember(word: PoolMember): Member {
 /** The members with room that a member stands among, where it has some. */
 export function neighboursOf(members: Members, member: Member): Member[] {
   return member.isAside ? members.withRoom.aside : members.withRoom.ordinary;
+}
+
+/** Notes whose it is and what it can do. */
+function sort({ byOperator, limited }: Members, member: Member): void {
+  const { operator, ability = "validator" } = member;
+  if (ability !== "validator") limited.add(member);
+  if (operator === undefined) return;
+  const own = byOperator.get(operator);
+  if (own === undefined) byOperator.set(operator, new Set([member]));
+  else own.add(member);
+}
+
+/** Must come before any change of what {@link sort} reads. */
+function unsort({ byOperator, limited }: Members, member: Member): void {
+  limited.delete(member);
+  if (member.operator === undefined) return;
+  const own = byOperator.get(member.operator);
+  own?.delete(member);
+  if (own?.size === 0) byOperator.delete(member.operator);
 }
 
 function list(members: Members, member: Member): void {

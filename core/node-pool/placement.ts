@@ -1,4 +1,5 @@
 import type { NodeId } from "../ids.ts";
+import { isExcluded } from "./ability.ts";
 import { type Affinity, nodeOfConversation } from "./affinity.ts";
 import { expectedFirstTokenMs } from "./expected-time.ts";
 import { type Member, type Members, ordinaryCount, roomIn } from "./members.ts";
@@ -39,43 +40,64 @@ export function chooseMember(
 
 /** True where a ticket may have a member that has room, by the rule of {@link chooseMember}. */
 export function mayHave(members: Members, ticket: Ticket, member: Member): boolean {
-  if (ticket.exclude.has(member.nodeId)) return false;
+  if (isExcluded(member, ticket)) return false;
   if (ticket.avoid.has(member.nodeId)) return livingFor(members, ticket) === 0;
   return !member.isAside || ordinaryFor(members, ticket) === 0;
 }
 
 /** True where some member lives that could ever serve a ticket. Touches as many members as the ticket excludes. */
-export function isServable(members: Members, ticket: Pick<Ticket, "exclude">): boolean {
-  if (members.byId.size > ticket.exclude.size) return true;
+export function isServable(members: Members, ticket: Pick<Ticket, "exclude" | "excludeOperators" | "needs">): boolean {
+  const isNarrow = ticket.excludeOperators === undefined && ticket.needs === undefined;
+  if (isNarrow && members.byId.size > ticket.exclude.size) return true;
   let excluded = 0;
-  for (const nodeId of ticket.exclude) if (members.byId.has(nodeId)) excluded += 1;
+  for (const nodeId of shutOut(members, ticket)) if (members.byId.has(nodeId)) excluded += 1;
   return members.byId.size > excluded;
 }
 
 /** Members that are neither put aside nor named by the ticket. */
 function ordinaryFor(members: Members, ticket: Ticket): number {
   let count = ordinaryCount(members);
-  for (const nodeId of named(ticket)) if (members.byId.get(nodeId)?.isAside === false) count -= 1;
+  for (const nodeId of named(members, ticket)) if (members.byId.get(nodeId)?.isAside === false) count -= 1;
   return count;
 }
 
 /** Members that the ticket does not name. */
 function livingFor(members: Members, ticket: Ticket): number {
   let count = members.byId.size;
-  for (const nodeId of named(ticket)) if (members.byId.has(nodeId)) count -= 1;
+  for (const nodeId of named(members, ticket)) if (members.byId.has(nodeId)) count -= 1;
   return count;
 }
 
 /** Every node that a ticket excludes or avoids, once. */
-function* named({ exclude, avoid }: Ticket): Generator<NodeId> {
+function* named(members: Members, ticket: Ticket): Generator<NodeId> {
+  yield* shutOut(members, ticket);
+  for (const nodeId of ticket.avoid) {
+    const member = members.byId.get(nodeId);
+    if (member === undefined ? !ticket.exclude.has(nodeId) : !isExcluded(member, ticket)) yield nodeId;
+  }
+}
+
+/** Every node that a ticket excludes, once: by name, by operator, or since it cannot do what is needed. */
+function* shutOut(
+  { byOperator, limited }: Members,
+  ticket: Pick<Ticket, "exclude" | "excludeOperators" | "needs">,
+): Generator<NodeId> {
+  const { exclude, excludeOperators, needs } = ticket;
   yield* exclude;
-  for (const nodeId of avoid) if (!exclude.has(nodeId)) yield nodeId;
+  for (const operator of excludeOperators ?? []) {
+    for (const { nodeId } of byOperator.get(operator) ?? []) if (!exclude.has(nodeId)) yield nodeId;
+  }
+  if (needs === undefined) return;
+  for (const member of limited) {
+    const isNamed = isExcluded(member, { exclude, ...(excludeOperators === undefined ? {} : { excludeOperators }) });
+    if (!isNamed && isExcluded(member, ticket)) yield member.nodeId;
+  }
 }
 
 /** Moves the members that a ticket names to the end of a list, and returns how many stand before them. */
 function setApart(members: Members, ticket: Ticket, list: Member[]): number {
   let drawable = list.length;
-  for (const nodeId of named(ticket)) {
+  for (const nodeId of named(members, ticket)) {
     const member = members.byId.get(nodeId);
     if (member === undefined || list[member.place] !== member) continue;
     drawable -= 1;
@@ -117,7 +139,7 @@ function bestAvoided(members: Members, ticket: Ticket): Member | undefined {
   let best: Member | undefined;
   for (const nodeId of ticket.avoid) {
     const member = members.byId.get(nodeId);
-    if (member === undefined || ticket.exclude.has(nodeId) || roomIn(member) === 0) continue;
+    if (member === undefined || isExcluded(member, ticket) || roomIn(member) === 0) continue;
     if (best === undefined || expectedMs(member) < expectedMs(best)) best = member;
   }
   return best;

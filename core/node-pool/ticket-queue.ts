@@ -139,7 +139,9 @@ export function nextToExpire(queue: TicketQueue): Ticket | undefined {
 }
 
 function add(queue: TicketQueue, ticket: Ticket, bound: number): void {
-  const named = ticket.exclude.size + ticket.avoid.size;
+  // Whom an operator or an ability shuts out cannot be counted here: it may be anybody.
+  const isBroad = (ticket.excludeOperators?.size ?? 0) > 0 || ticket.needs !== undefined;
+  const named = isBroad ? Number.POSITIVE_INFINITY : ticket.exclude.size + ticket.avoid.size;
   const waiting: Waiting = {
     ticket,
     sequence: queue.sequence,

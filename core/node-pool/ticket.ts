@@ -1,4 +1,5 @@
 import type { AccountId, AttemptId, NodeId } from "../ids.ts";
+import type { Ability } from "./ability.ts";
 
 /** A request that wants a node. It names no prompt: only who it is, whose it is, and whom it does not want. */
 export interface Ticket {
@@ -10,6 +11,10 @@ export interface Ticket {
   priority?: number;
   /** Never these. */
   exclude: ReadonlySet<NodeId>;
+  /** Never a node of these; absent is nobody's. */
+  excludeOperators?: ReadonlySet<AccountId>;
+  /** What its node must be able to do; absent is the least. */
+  needs?: Ability;
   /** These only where nobody else lives who could ever serve it: nodes whose socket broke under this task. */
   avoid: ReadonlySet<NodeId>;
   /** The conversation it belongs to; null where it belongs to none. */

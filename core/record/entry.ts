@@ -53,6 +53,31 @@ export const taskRecordSchema = z.strictObject({
 });
 export type TaskRecord = z.infer<typeof taskRecordSchema>;
 
+/** How a check of an answer ended, or that it did not come to one. */
+export const verdictOutcomes = ["valid", "invalid", "undecided", "unchecked"] as const;
+
+/** A case about one answer, as it stands. An answer that is invalid is never billed. */
+export const verdictRecordSchema = z.strictObject({
+  kind: z.literal("verdict"),
+  taskId: taskIdSchema,
+  /** Whose answer it is, or the part of it that is in question, and that node's operator. */
+  nodeId: nodeIdSchema,
+  operator: accountIdSchema,
+  modelName: modelNameSchema,
+  modelSha256: modelHashSchema,
+  outcome: z.enum(verdictOutcomes),
+  /** Mean clipped margin of the last check that counts, in logits (docs/SAMPLING.md); null where there was none. */
+  meanMargin: z.number().nonnegative().nullable(),
+  positions: z.int().nonnegative(),
+  reasons: z.array(z.string().max(64)).max(16),
+  /** Nodes that checked it, in order. */
+  validators: z.array(nodeIdSchema).max(16),
+  /** Counts the case's verdicts: an appeal brings another, and the latest counts. */
+  revision: z.int().nonnegative(),
+  atMs: timeMs,
+});
+export type VerdictRecord = z.infer<typeof verdictRecordSchema>;
+
 /**
  * What objects write to their outbox and Postgres keeps. Each entry may arrive twice and counts once: it is keyed by
  * the id of the thing it tells of.
@@ -101,5 +126,15 @@ export const recordEntrySchema = z.discriminatedUnion("kind", [
     seenAtMs: timeMs,
   }),
   taskRecordSchema,
+  verdictRecordSchema,
+  z.strictObject({
+    kind: z.literal("suspension"),
+    nodeId: nodeIdSchema,
+    /** Null where it was taken back. */
+    suspendedAtMs: timeMs.nullable(),
+    reason: z.string().max(500).nullable(),
+    /** The latest of these wins. */
+    toldAtMs: timeMs,
+  }),
 ]);
 export type RecordEntry = z.infer<typeof recordEntrySchema>;

@@ -1,26 +1,29 @@
-import type { NodeId } from "../ids.ts";
+import type { AttemptId, NodeId } from "../ids.ts";
 import type { AttemptEvent } from "../lease/attempt-event.ts";
-import type { Delivery } from "./driver-step.ts";
+import type { Delivery, Making } from "./driver-step.ts";
 
 export type Piece = Extract<AttemptEvent, { type: "delta" }>;
 
 /** What is new in a piece, or why nothing is: it was there already, or one before it is missing. */
-export type Taken = Extract<Delivery, { type: "deliver" | "deliverVectors" }> | "seen" | "gap";
+export type Taken = Extract<Delivery, { type: "deliver" | "deliverVectors" | "deliverReport" }> | "seen" | "gap";
 
 /**
- * The answer as its caller has it, whichever nodes made it: every piece once and in order. Counts, token ids and the
- * present attempt's place; no text but the little that {@link AnswerSoFar.begin} explains.
+ * The answer as its caller has it, whichever nodes made it: every piece once and in order.
  */
 export class AnswerSoFar {
   /** Ids of all tokens of a chat's answer, for the node that goes on after them. */
   readonly tokenIds: number[] = [];
   /** Nodes that made it, in order; one that comes again after another is named again. */
   readonly nodeIds: NodeId[] = [];
-  #nodeId: NodeId | undefined;
+  #work: { attemptId: AttemptId; nodeId: NodeId } | undefined;
+  readonly #parts: Making["parts"][number][] = [];
+  #text = "";
+  #promptTokens = 0;
   /** Of the present attempt: the piece that is due, its tokens, and the inputs whose vectors came. */
   #nextSeq = 0;
   #attemptTokens = 0;
   readonly #vectors = new Set<number>();
+  #hasReport = false;
   /** Text that came after the last token id: held back until it was clear that no stop sequence begins with it. */
   #looseText = "";
   /** Loose text that the present attempt may bring again. */
@@ -40,13 +43,28 @@ export class AnswerSoFar {
     return this.#vectors;
   }
 
+  /** True once the report of a check is there. */
+  get hasReport(): boolean {
+    return this.#hasReport;
+  }
+
+  /** The text that the caller has. */
+  get text(): string {
+    return this.#text;
+  }
+
+  /** The attempts whose pieces are in it, in order. */
+  get parts(): Making["parts"] {
+    return this.#parts;
+  }
+
   /**
    * Another attempt's pieces come from here on. The text of an answer is a function of its token ids but for its very
    * end, which may come in a piece without ids; a node that goes on after the same ids brings that text again, and it
    * is then left out.
    */
-  begin(nodeId: NodeId): void {
-    this.#nodeId = nodeId;
+  begin({ attemptId, nodeId }: { attemptId: AttemptId; nodeId: NodeId }): void {
+    this.#work = { attemptId, nodeId };
     this.#nextSeq = 0;
     this.#attemptTokens = 0;
     this.#repeatedText = this.#looseText;
@@ -61,30 +79,56 @@ export class AnswerSoFar {
       for (const { index } of piece.vectors) this.#vectors.add(index);
       return { type: "deliverVectors", vectors: piece.vectors };
     }
+    if (piece.report !== undefined) {
+      this.#hasReport = true;
+      return { type: "deliverReport", report: piece.report };
+    }
     const tokenIds = piece.tokenIds ?? [];
     for (const id of tokenIds) this.tokenIds.push(id);
     this.#attemptTokens += tokenIds.length;
     const text = this.#repeatedText === "" ? (piece.text ?? "") : this.#withoutRepeated(piece.text ?? "");
+    this.#text += text;
+    const part = this.#parts.at(-1);
+    if (part !== undefined) this.#parts[this.#parts.length - 1] = { ...part, answerTokens: this.tokenIds.length };
     this.#looseText = tokenIds.length > 0 ? "" : this.#looseText + text;
     const { logprobs } = piece;
     return { type: "deliver", text, tokenIds, ...(logprobs === undefined ? {} : { logprobs }) };
   }
 
-  /** The present attempt's end is in the answer too, which counts where no node made any piece of it. */
-  end(): void {
-    if (this.nodeIds.length === 0) this.#name();
+  /** Tokens of the prompt, as the present attempt counts them. */
+  acked(promptTokens: number): void {
+    this.#promptTokens = promptTokens;
   }
 
-  /** Forgets vectors: another node makes all of them anew. True where there were any. */
-  dropVectors(): boolean {
-    if (this.#vectors.size === 0) return false;
+  /**
+   * The present attempt's end is in the answer too: it counts as a node of it where no node made any piece, and as the
+   * last part in any case, since it is what that attempt commits to.
+   */
+  end(): void {
+    if (this.nodeIds.length === 0) this.#name();
+    else this.#begun();
+  }
+
+  /** Forgets vectors or a report: another node makes all of it anew. True where there was any. */
+  restart(): boolean {
+    if (this.#vectors.size === 0 && !this.#hasReport) return false;
     this.#vectors.clear();
+    this.#hasReport = false;
     this.nodeIds.length = 0;
+    this.#parts.length = 0;
     return true;
   }
 
   #name(): void {
-    if (this.#nodeId !== undefined && this.nodeIds.at(-1) !== this.#nodeId) this.nodeIds.push(this.#nodeId);
+    const nodeId = this.#work?.nodeId;
+    if (nodeId !== undefined && this.nodeIds.at(-1) !== nodeId) this.nodeIds.push(nodeId);
+    this.#begun();
+  }
+
+  /** The present attempt is a part of the answer. */
+  #begun(): void {
+    if (this.#work === undefined || this.#parts.at(-1)?.attemptId === this.#work.attemptId) return;
+    this.#parts.push({ ...this.#work, promptTokens: this.#promptTokens, answerTokens: this.tokenIds.length });
   }
 
   #withoutRepeated(text: string): string {

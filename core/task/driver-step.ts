@@ -1,9 +1,10 @@
+import type { Commitment } from "../commitment/commitment.ts";
 import type { AttemptId, NodeId } from "../ids.ts";
 import type { AttemptEvent } from "../lease/attempt-event.ts";
 import type { FailedHow, TaskFault } from "../lease/lease-effect.ts";
 import type { TaskRecord } from "../record/entry.ts";
 import type { RefusalCode } from "../refusal.ts";
-import type { Logprob } from "../wire/node-frame.ts";
+import type { CheckReport, Logprob } from "../wire/node-frame.ts";
 
 /** What a call came to that threw: it may have taken effect or not. */
 export interface Broken {
@@ -14,7 +15,7 @@ export interface Broken {
 /** A pool's answer to a claim. */
 export type ClaimOutcome =
   | { kind: "lease"; nodeId: NodeId }
-  | { kind: "refuse"; code: "no_live_node" | "no_free_node" | "queue_full" }
+  | { kind: "refuse"; code: "no_live_node" | "no_free_node" | "queue_full" | "no_validator" }
   | Broken;
 
 /** What is told of an attempt: `early` was there already; `events` stands for what follows, null where `early` has the end. */
@@ -37,6 +38,18 @@ export type RunOutcome =
 /** What became of coming back for an attempt. */
 export type AttachOutcome = Accepted | { kind: "unknown" } | Broken;
 
+/** How an answer came to be, for who checks it. */
+export interface Making {
+  /** Ids of all its tokens, and the text that the caller was given for them. */
+  tokenIds: readonly number[];
+  text: string;
+  /** The attempts whose pieces are in it, in order; `answerTokens` counts all tokens up to the end of each. */
+  parts: readonly { attemptId: AttemptId; nodeId: NodeId; promptTokens: number; answerTokens: number }[];
+  /** What the last of them committed to, and the prompt as it read it; null where it told neither. */
+  commitment: Commitment | null;
+  promptIds: readonly number[] | null;
+}
+
 /** Whether a node's object knew the attempt it was told to stop, and so puts the task's end on record. */
 export type CancelOutcome = { kind: "known" } | { kind: "unknown" } | Broken;
 
@@ -50,7 +63,9 @@ export type TaskEnding = Pick<
 export type Delivery =
   | { type: "deliver"; text: string; tokenIds: readonly number[]; logprobs?: readonly Logprob[] }
   | { type: "deliverVectors"; vectors: readonly { index: number; float32: string }[] }
-  /** The vectors that came so far count no more: another node begins anew. */
+  /** What a check came to; one that comes after a `restart` takes the place of one before. */
+  | { type: "deliverReport"; report: CheckReport }
+  /** The vectors or the report that came so far count no more: another node begins anew. */
   | { type: "restart" }
   /** The answer is whole. Counts are of all of it, whichever nodes made it. */
   | {

@@ -85,6 +85,8 @@ function inWords(effect: DriverEffect): string {
       return `'${effect.text}'`;
     case "deliverVectors":
       return `vectors ${effect.vectors.map(({ index }) => index).join(" ")}`;
+    case "deliverReport":
+      return `report of ${effect.report.findings.length}`;
     case "restart":
       return "restart";
     case "end":

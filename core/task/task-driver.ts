@@ -11,6 +11,7 @@ import type {
   CancelOutcome,
   ClaimOutcome,
   DriverEffect,
+  Making,
   RunOutcome,
   TaskEnding,
 } from "./driver-step.ts";
@@ -58,6 +59,7 @@ const faultCodes = {
 export class TaskDriver {
   readonly #newAttemptId: () => AttemptId;
   readonly #inputs: number;
+  readonly #isCheck: boolean;
   readonly #mostContextTokens: number;
   readonly #answer = new AnswerSoFar();
   #task: Task;
@@ -71,6 +73,8 @@ export class TaskDriver {
   readonly #offline = new Set<NodeId>();
   /** Since when the present attempt's telling is broken, how often it was asked for since, and whether in vain. */
   #return: { sinceMs: number; tries: number; isHeard: boolean } | undefined;
+  /** What the attempt stands by that made the answer whole. */
+  #stands: Pick<Making, "commitment" | "promptIds"> = { commitment: null, promptIds: null };
   /** Tokens of the prompt, as the last node that acked counts them. */
   #promptTokens = 0;
   #leaving: Leaving | undefined;
@@ -88,6 +92,7 @@ export class TaskDriver {
     const { taskId, kind, nowMs } = options;
     this.#newAttemptId = options.newAttemptId;
     this.#inputs = options.inputs;
+    this.#isCheck = kind === "check";
     this.#mostContextTokens = options.mostContextTokens;
     this.#searchEndsMs = nowMs + limits.queueWaitMs;
     const { attemptsPerTask: maxAttempts, barrenAttempts: maxBarrenAttempts } = limits;
@@ -101,6 +106,12 @@ export class TaskDriver {
   /** Nodes whose pieces are in the answer, in order. */
   get nodeIds(): readonly NodeId[] {
     return this.#answer.nodeIds;
+  }
+
+  /** How the answer came to be, as far as it has come; what was committed to is known once it is whole. */
+  get making(): Making {
+    const { tokenIds, text, parts } = this.#answer;
+    return { tokenIds, text, parts, ...this.#stands };
   }
 
   /** The piece that is due of the present attempt. */
@@ -164,7 +175,7 @@ export class TaskDriver {
     }
     // The attempt began when the task was sent, not when its node answered.
     this.#task = stepTask(this.#task, { type: "assigned", ...phase }, phase.sentAtMs).task;
-    this.#answer.begin(phase.nodeId);
+    this.#answer.begin(phase);
     this.#return = undefined;
     switch (outcome.kind) {
       case "accepted":
@@ -273,7 +284,7 @@ export class TaskDriver {
     return [{ type: "claim", attemptId, exclude, avoid, isPatient, waitMs }];
   }
 
-  #placeAgain(code: "no_live_node" | "no_free_node" | "queue_full", nowMs: number): DriverEffect[] {
+  #placeAgain(code: "no_live_node" | "no_free_node" | "queue_full" | "no_validator", nowMs: number): DriverEffect[] {
     this.#placements += 1;
     if (this.#placements >= maxPlacements) return this.#apply({ type: "unplaced", code }, nowMs);
     return this.#pause(placementPauseMs(this.#placements));
@@ -292,6 +303,7 @@ export class TaskDriver {
     const { promptTokens, early, events } = outcome;
     this.#task = stepTask(this.#task, { type: "acked", attemptId, promptTokens }, nowMs).task;
     this.#promptTokens = promptTokens;
+    this.#answer.acked(promptTokens);
     this.#phase = { name: "reading", attemptId, nodeId };
     const effects = this.told(attemptId, early, nowMs);
     return events === null ? [...effects, ...this.broken(attemptId, nowMs)] : effects;
@@ -300,12 +312,14 @@ export class TaskDriver {
   #ended(work: Work, event: Exclude<AttemptEvent, { type: "delta" }>, nowMs: number): DriverEffect[] {
     const { attemptId } = work;
     if (event.type === "failed") return this.#failed(attemptId, event.how, event.reason, nowMs);
-    const { promptTokens, completionTokens, finishReason, stopSequence } = event;
+    const { promptTokens, completionTokens, finishReason, stopSequence, commitment, promptIds } = event;
     // An end that counts more than came was told past a piece.
-    const isWhole = completionTokens === this.#answer.attemptTokens && this.#answer.vectors.size === this.#inputs;
+    const { attemptTokens, vectors, hasReport } = this.#answer;
+    const isWhole = completionTokens === attemptTokens && vectors.size === this.#inputs && hasReport === this.#isCheck;
     if (!isWhole) return this.#comeBack(work, nowMs);
     this.#task = stepTask(this.#task, { type: "committed", attemptId, promptTokens, completionTokens }, nowMs).task;
     this.#answer.end();
+    this.#stands = { commitment: commitment ?? null, promptIds: promptIds ?? null };
     this.#phase = { name: "over" };
     const tokens = { promptTokens, completionTokens: this.#answer.tokenIds.length };
     return [{ type: "end", finishReason, ...(stopSequence === undefined ? {} : { stopSequence }), ...tokens }];
@@ -351,7 +365,7 @@ export class TaskDriver {
   /** The attempt is over without the answer; the task goes on with another. */
   #failed(attemptId: AttemptId, how: FailedHow, reason: string, nowMs: number): DriverEffect[] {
     const completionTokens = this.#answer.attemptTokens;
-    const dropped: DriverEffect[] = this.#answer.dropVectors() ? [{ type: "restart" }] : [];
+    const dropped: DriverEffect[] = this.#answer.restart() ? [{ type: "restart" }] : [];
     this.#searchEndsMs = nowMs + limits.failoverWaitMs;
     this.#placements = 0;
     this.#poolBreaks = 0;

@@ -42,7 +42,7 @@ export type TaskEvent =
   /** The task cannot be done as it is asked, by any node. */
   | { type: "refused"; attemptId: AttemptId; code: RefusalCode }
   /** No node could be had. */
-  | { type: "unplaced"; code: "no_live_node" | "no_free_node" | "queue_full" }
+  | { type: "unplaced"; code: "no_live_node" | "no_free_node" | "queue_full" | "no_validator" }
   /** The caller is gone. */
   | { type: "cancelled" };
 

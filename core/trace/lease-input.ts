@@ -4,6 +4,7 @@ import { keptLeaseSchema, type LeaseTerms, leaseTermsSchema } from "../lease/lea
 import { taskRecordSchema } from "../record/entry.ts";
 import {
   ackFrameSchema,
+  type CommitFrame,
   commitFrameSchema,
   type DeltaItem,
   failFrameSchema,
@@ -20,7 +21,11 @@ const tracedPieceSchema = z.strictObject({
   tokens: z.int().nonnegative(),
   /** For each vector its input and its size in bytes. */
   vectors: z.array(z.tuple([z.int().nonnegative(), z.int().nonnegative()])).optional(),
+  isReport: z.literal(true).optional(),
 });
+
+/** The end of an answer without the stop sequence that ended it: its caller wrote that. */
+const tracedCommitSchema = commitFrameSchema.omit({ stopSequence: true, promptIds: true });
 
 /**
  * Everything that a lease book is told, a call each, named for the method. No prompt and no answer is in it: what a
@@ -45,7 +50,7 @@ export const leaseInputSchema = z.discriminatedUnion("type", [
   z.strictObject({ type: z.literal("cancel"), attemptId: attemptIdSchema }),
   ackFrameSchema,
   z.strictObject({ type: z.literal("delta"), piece: tracedPieceSchema }),
-  commitFrameSchema,
+  tracedCommitSchema,
   failFrameSchema,
   z.strictObject({ type: z.literal("socketLost"), lostAtMs: timeMs, reason: z.string() }),
   z.strictObject({ type: z.literal("welcome"), holding: z.array(heldAttemptSchema) }),
@@ -55,17 +60,27 @@ export type LeaseInput = z.infer<typeof leaseInputSchema>;
 export type TracedPiece = z.infer<typeof tracedPieceSchema>;
 
 /** What a trace keeps of a piece. */
-export function tracedPiece({ attemptId, seq, tokenIds, vectors }: DeltaItem): TracedPiece {
+export function tracedPiece({ attemptId, seq, tokenIds, vectors, report }: DeltaItem): TracedPiece {
   return {
     attemptId,
     seq,
     tokens: tokenIds?.length ?? 0,
     ...(vectors === undefined ? {} : { vectors: vectors.map(({ index, float32 }) => [index, sizeOf(float32)]) }),
+    ...(report === undefined ? {} : { isReport: true }),
   };
 }
 
+/** What a trace keeps of an answer's end. */
+export function tracedCommit({
+  stopSequence: _,
+  promptIds: __,
+  ...counts
+}: CommitFrame): z.infer<typeof tracedCommitSchema> {
+  return counts;
+}
+
 /** A piece that counts as the traced one did; its tokens and numbers are zeros. */
-export function pieceOfTrace({ attemptId, seq, tokens, vectors }: TracedPiece): DeltaItem {
+export function pieceOfTrace({ attemptId, seq, tokens, vectors, isReport }: TracedPiece): DeltaItem {
   return {
     attemptId,
     seq,
@@ -73,6 +88,7 @@ export function pieceOfTrace({ attemptId, seq, tokens, vectors }: TracedPiece): 
     ...(vectors === undefined
       ? {}
       : { vectors: vectors.map(([index, sizeBytes]) => ({ index, float32: zeros(sizeBytes) })) }),
+    ...(isReport === undefined ? {} : { report: { findings: [], isTextOfTokens: true, isEndRight: true } }),
   };
 }
 

@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { accountIdSchema, attemptIdSchema, nodeIdSchema } from "../ids.ts";
+import { abilities } from "../node-pool/ability.ts";
 import type { Ticket } from "../node-pool/ticket.ts";
 
 const timeMs = z.number();
@@ -8,6 +9,8 @@ const memberShape = {
   slots: z.int().positive(),
   tokensPerSecond: z.number(),
   firstTokenMs: z.number().nullable(),
+  operator: accountIdSchema.optional(),
+  ability: z.enum(abilities).optional(),
 };
 
 /** A request that asks a pool, with its sets as lists. */
@@ -17,6 +20,8 @@ export const tracedTicketSchema = z.strictObject({
   weight: z.number().optional(),
   priority: z.number().optional(),
   exclude: z.array(nodeIdSchema),
+  excludeOperators: z.array(accountIdSchema).optional(),
+  needs: z.enum(abilities).optional(),
   avoid: z.array(nodeIdSchema),
   affinity: z.string().nullable(),
   isPatient: z.boolean(),
@@ -47,15 +52,31 @@ export type PoolInput = z.infer<typeof poolInputSchema>;
 
 /** What a trace keeps of a ticket. */
 export function tracedTicket(ticket: Ticket): TracedTicket {
-  return { ...ticket, exclude: [...ticket.exclude], avoid: [...ticket.avoid] };
+  const { excludeOperators, ...rest } = ticket;
+  return {
+    ...rest,
+    exclude: [...ticket.exclude],
+    avoid: [...ticket.avoid],
+    ...(excludeOperators === undefined ? {} : { excludeOperators: [...excludeOperators] }),
+  };
 }
 
 /** The ticket that was traced. */
-export function ticketOfTrace({ exclude, avoid, weight, priority, ...rest }: TracedTicket): Ticket {
+export function ticketOfTrace({
+  exclude,
+  excludeOperators,
+  needs,
+  avoid,
+  weight,
+  priority,
+  ...rest
+}: TracedTicket): Ticket {
   return {
     ...rest,
     ...(weight === undefined ? {} : { weight }),
     ...(priority === undefined ? {} : { priority }),
+    ...(excludeOperators === undefined ? {} : { excludeOperators: new Set(excludeOperators) }),
+    ...(needs === undefined ? {} : { needs }),
     exclude: new Set(exclude),
     avoid: new Set(avoid),
   };

@@ -68,6 +68,17 @@ test("no text of a prompt or an answer is in a trace", () => {
   expect(tracedLife().trace.toText()).not.toContain("messages");
 });
 
+test("the stop sequence that ended an answer is its caller's, and not in a trace", () => {
+  const trace = new Trace();
+  const book = new TracedLeaseBook(nodeId, { hasSocket: true, trace });
+  book.open(terms, taskOfTrace(terms), 1_001);
+  book.ack(attemptId, 7, 1_010);
+  const commit = { type: "commit", attemptId, finishReason: "stop", promptTokens: 7, completionTokens: 0 } as const;
+  expect(JSON.stringify(book.commit({ ...commit, stopSequence: secret }, 1_020))).toContain(secret);
+  expect(trace.toText()).not.toContain(secret);
+  expect(parseTrace(trace.toText()).at(-1)).toMatchObject({ input: commit });
+});
+
 test("a trace keeps what came last, within its bound", () => {
   const trace = new Trace();
   for (let index = 0; index < 50_000; index += 1) trace.noteLease("n", { type: "cancel", attemptId }, index);

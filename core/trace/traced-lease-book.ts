@@ -5,7 +5,7 @@ import type { Attached, LeaseEffect, ReaderWish } from "../lease/lease-effect.ts
 import type { TaskRecord } from "../record/entry.ts";
 import type { CommitFrame, DeltaItem, FailReason, HeldAttempt } from "../wire/node-frame.ts";
 import type { TaskFrame } from "../wire/router-frame.ts";
-import { type LeaseInput, pieceOfTrace, taskOfTrace, tracedPiece } from "./lease-input.ts";
+import { type LeaseInput, pieceOfTrace, taskOfTrace, tracedCommit, tracedPiece } from "./lease-input.ts";
 import type { Trace } from "./trace.ts";
 
 /** A lease book that notes what it is told, so that it can be told again elsewhere. It decides nothing of its own. */
@@ -62,7 +62,7 @@ export class TracedLeaseBook extends LeaseBook {
   }
 
   override commit(frame: CommitFrame, nowMs: number): LeaseEffect[] {
-    this.#note(frame, nowMs);
+    this.#note(tracedCommit(frame), nowMs);
     return super.commit(frame, nowMs);
   }
 

@@ -148,7 +148,7 @@ export const commitFrameSchema = z.strictObject({
   promptTokens: z.int().nonnegative(),
   /** Equals the number of token ids in the attempt's deltas. */
   completionTokens: z.int().nonnegative(),
-  /** What the node stands by from now on; a chat's or a completion's answer has one. */
+  /** What the node stands by from now on; every answer has one, a check has none. */
   commitment: commitmentSchema.optional(),
   /** The prompt as the node read it, where the task asks for evidence. */
   promptIds: z.array(z.int().nonnegative()).max(limits.promptTokens).optional(),

@@ -38,7 +38,7 @@ test("uses and results of tools are turns, words beside them their own, and thou
     {
       role: "user",
       content: [
-        { type: "tool_result", tool_use_id: "toolu_1", content: [{ type: "text", text: "2" }] },
+        { type: "tool_result", tool_use_id: "toolu_1", is_error: false, content: [{ type: "text", text: "2" }] },
         { type: "text", text: "Well?" },
       ],
     },
@@ -106,12 +106,42 @@ test.each<[guarantee: string, fields: object, code: string, param: string]>([
     "tool_choice",
   ],
   ["thinking is refused", { thinking: { type: "enabled", budget_tokens: 1_024 } }, "unsupported_parameter", "thinking"],
+  [
+    "a result of nothing is refused",
+    { messages: [{ role: "user", content: [{ type: "tool_result", tool_use_id: "toolu_1", content: "2" }] }] },
+    "invalid_value",
+    "messages",
+  ],
+  [
+    "uses with arguments that are too long together are refused",
+    {
+      messages: Array.from({ length: 3 }, (_, place) => ({
+        role: "assistant",
+        content: [{ type: "tool_use", id: `toolu_${place}`, name: "f", input: { a: "x".repeat(999_999) } }],
+      })),
+    },
+    "prompt_too_large",
+    "messages",
+  ],
+  ["an effort is refused", { output_config: { effort: "low" } }, "unsupported_parameter", "output_config.effort"],
+  ["an effort that is none is refused", { output_config: { effort: 1 } }, "invalid_value", "output_config.effort"],
+  [
+    "the beta's format is refused",
+    { output_format: { type: "json_schema" } },
+    "unsupported_parameter",
+    "output_format",
+  ],
+  ["a tier that is none is refused", { service_tier: "gold" }, "invalid_value", "service_tier"],
+  ["a cache of another kind is refused", { cache_control: { type: "a" } }, "invalid_value", "cache_control.type"],
   ["top_k is refused", { top_k: 5 }, "unsupported_parameter", "top_k"],
 ])("%s", (_guarantee, fields, code, param) => {
   expect(refusalOf(fields)).toEqual({ code, param });
 });
 
 test("thinking that is off, and a metadata, ask for nothing", () => {
-  const { input } = parseMessageRequest({ ...ask, thinking: { type: "disabled" }, metadata: { user_id: "u" } });
+  const { input } = parseMessageRequest({
+    ...{ ...ask, thinking: { type: "disabled" }, metadata: { user_id: "u" }, output_config: { effort: "high" } },
+    ...{ service_tier: "auto", cache_control: { type: "ephemeral", ttl: "1h" } },
+  });
   expect(input.messages).toEqual([user]);
 });

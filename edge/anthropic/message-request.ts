@@ -2,9 +2,11 @@ import { z } from "zod";
 import { limits } from "../../core/limits.ts";
 import { Refusal } from "../../core/refusal.ts";
 import { type ChatInput, type ChatMessage, type Tool, toolNameSchema } from "../../core/wire/task-input.ts";
-import { networkSchema, refuseNetworkWishes } from "../openai/network.ts";
+import { invalidValue } from "../openai/invalid.ts";
+import { charactersOf } from "../openai/messages.ts";
+import { type NetworkWishes, networkSchema, networkWishes } from "../openai/network.ts";
 import { parseRequest } from "../openai/parse-request.ts";
-import { randomSeed, stopSequences, topPSchema } from "../openai/sampling.ts";
+import { randomSeed, stopSequences, topKSchema, topPSchema, toTopK } from "../openai/sampling.ts";
 import { type ChoiceOfTools, jsonObject, toTool, toToolFields } from "../openai/tools.ts";
 import { refuseUnsupported } from "../openai/unsupported.ts";
 
@@ -85,8 +87,13 @@ export const countRequestSchema = z.object({
     )
     .nullish(),
   output_config: z
-    .object({ format: z.object({ type: z.literal("json_schema"), schema: jsonObject }).nullish() })
+    .object({
+      format: z.object({ type: z.literal("json_schema"), schema: jsonObject }).nullish(),
+      effort: z.enum(["low", "medium", "high", "xhigh", "max"]).nullish(),
+    })
     .nullish(),
+  /** A cache's marks, which change no answer. */
+  cache_control: z.object({ type: z.literal("ephemeral"), ttl: z.enum(["5m", "1h"]).nullish() }).nullish(),
   network: networkSchema,
 });
 
@@ -94,20 +101,25 @@ export const messageRequestSchema = countRequestSchema.extend({
   max_tokens: z.int("must be a whole number").min(1, "must be at least 1"),
   temperature: z.number().min(0, "must be at least 0").max(1, "must be at most 1").nullish(),
   top_p: topPSchema,
+  top_k: topKSchema,
   stop_sequences: z.array(z.string()).max(limits.stopSequences).nullish(),
   stream: z.boolean().nullish(),
   metadata: z.object({ user_id: z.string().max(512).nullish() }).nullish(),
+  service_tier: z.enum(["auto", "standard_only"]).nullish(),
 });
 
 /** Parameters of Anthropic's that ask for what this network does not do. */
-const unsupported = ["thinking", "top_k", "container", "mcp_servers", "context_management", "inference_geo", "speed"];
+const unsupported = [
+  ...["thinking", "container", "mcp_servers", "context_management", "inference_geo", "speed"],
+  // What `output_config.format` was called in its beta.
+  "output_format",
+];
 const neutral = {
   thinking: (value: unknown) => z.object({ type: z.literal("disabled") }).safeParse(value).success,
 };
 
 /** A message request, checked and defaulted. */
-export interface MessageOrder {
-  model: string;
+export interface MessageOrder extends NetworkWishes {
   input: ChatInput;
   isStream: boolean;
 }
@@ -115,14 +127,14 @@ export interface MessageOrder {
 /** The order of a `POST /v1/messages` body (Anthropic API reference, Create a Message). Refuses by name as elsewhere. */
 export function parseMessageRequest(body: unknown): MessageOrder {
   const request = parseRequest(messageRequestSchema, body);
-  refuseOthers(body, request);
   return {
-    model: request.model,
+    ...wishesOf(body, request),
     isStream: request.stream ?? false,
     input: inputOf(request, {
       maxTokens: request.max_tokens,
       temperature: request.temperature ?? 1,
       topP: request.top_p ?? 1,
+      ...toTopK(request.top_k),
       stop: stopSequences(request.stop_sequences, "stop_sequences"),
     }),
   };
@@ -131,26 +143,36 @@ export function parseMessageRequest(body: unknown): MessageOrder {
 /** The order of a `POST /v1/messages/count_tokens` body: as if one token of an answer were asked for. */
 export function parseCountRequest(body: unknown): MessageOrder {
   const request = parseRequest(countRequestSchema, body);
-  refuseOthers(body, request);
+  const wishes = wishesOf(body, request);
   const input = inputOf(request, { maxTokens: 1, temperature: 0, topP: 1, stop: [] });
-  return { model: request.model, isStream: false, input };
+  return { ...wishes, isStream: false, input };
 }
 
-function refuseOthers(body: unknown, request: z.output<typeof countRequestSchema>): void {
+function wishesOf(body: unknown, request: z.output<typeof countRequestSchema>): NetworkWishes {
   if (typeof body === "object" && body !== null) refuseUnsupported(body, unsupported, neutral);
-  refuseNetworkWishes(request.network);
+  const effort = request.output_config?.effort ?? "high";
+  // Anthropic's own default asks for nothing.
+  if (effort !== "high") {
+    throw new Refusal({
+      code: "unsupported_parameter",
+      param: "output_config.effort",
+      message: `The effort '${effort}' is not supported here, and nothing was run. Leave it out.`,
+    });
+  }
+  return networkWishes(request);
 }
 
 function inputOf(
   request: z.output<typeof countRequestSchema>,
-  sampling: { maxTokens: number; temperature: number; topP: number; stop: string[] },
+  sampling: { maxTokens: number; temperature: number; topP: number; topK?: number; stop: string[] },
 ): ChatInput {
   const system = request.system == null ? "" : textOf(request.system);
   const messages: ChatMessage[] = system === "" ? [] : [{ role: "system", content: system }];
   for (const message of request.messages) messages.push(...turnsOf(message));
   if (messages.length > limits.messages) throw tooLong(`more than ${limits.messages} turns`);
-  const characters = messages.reduce((sum, { content }) => sum + content.length, 0);
+  const characters = charactersOf(messages);
   if (characters > limits.promptCharacters) throw tooLong(`${characters} characters`);
+  refuseLooseResults(messages);
   const schema = request.output_config?.format?.schema;
   return {
     kind: "chat",
@@ -210,6 +232,17 @@ function turnsOf({ role, content }: Message): ChatMessage[] {
     }
   }
   return turns;
+}
+
+/** Refuses results of uses that nothing before them made. */
+function refuseLooseResults(turns: readonly ChatMessage[]): void {
+  const used = new Set<string>();
+  for (const { toolCalls = [], toolCallId } of turns) {
+    for (const { id } of toolCalls) used.add(id);
+    if (toolCallId !== undefined && !used.has(toolCallId)) {
+      throw invalidValue("messages", `there is no tool_use before it with the id ${toolCallId.slice(0, 64)}`);
+    }
+  }
 }
 
 function textOf(content: string | readonly { text: string }[]): string {

@@ -10,7 +10,7 @@ export async function answerMessages(body: unknown, asked: Asked): Promise<Respo
   const model = await findModelOf("chat", order.model, asked.env);
   const { input } = order;
   const affinity = conversationKey({ accountId: asked.principal.accountId, messages: input.messages });
-  const run = admit({ asked, model, input, affinity, isWhole: !order.isStream });
+  const run = admit({ asked, model, input, affinity, isWhole: !order.isStream, wishes: order });
   await run.begin();
   const reader = new AnswerReader(run, { input });
   const { headers, requestId } = asked;
@@ -29,6 +29,7 @@ export async function answerCountTokens(body: unknown, asked: Asked): Promise<Re
     input: order.input,
     affinity: null,
     isWhole: true,
+    wishes: { trust: "single", wantsEvidence: false },
   });
   await run.begin();
   const inputTokens = run.promptTokens;

@@ -26,6 +26,8 @@ export const batchSchema = z.object({
   ),
   outputFileId: z.string().nullable(),
   errorFileId: z.string().nullable(),
+  /** How long its results are kept; absent in batches that were begun before one could say so. */
+  keptMs: z.int().optional(),
   createdAtMs: z.int(),
   expiresAtMs: z.int(),
   inProgressAtMs: atMs,

@@ -12,7 +12,9 @@ import {
 } from "../../core/ids.ts";
 import type { RecordEntry, TaskRecord } from "../../core/record/entry.ts";
 import type { Env } from "../env.ts";
-import { AccountShelf, type ShelfEntry, type ShelfKind, type ShelfPage } from "./account-shelf.ts";
+import { fileStoreOf } from "../files/file-store.ts";
+import { fileKey } from "../routes/files.ts";
+import { AccountShelf, type ShelfEntry, type ShelfKind, type ShelfPage, type ShelfWish } from "./account-shelf.ts";
 import { accountMigrations } from "./account-tables.ts";
 import { Alarm } from "./alarm.ts";
 import { isMigrated, migrate } from "./migrate.ts";
@@ -34,13 +36,18 @@ export type Redemption =
   | { kind: "redeemed"; accountId: AccountId }
   | { kind: "refused"; why: "unknown" | "revoked" | "expired" | "used_up" };
 
+/** Things that expired which one ring forgets; the next begins at once. */
+const sweptAtOnce = 100;
+
 /** One account: its keys, the invites by which nodes become its own, and the record of its tasks that no node ended. */
 export class AccountObject extends DurableObject<Env> {
   readonly #sql = this.ctx.storage.sql;
   readonly #outbox = new Outbox(this.#sql, recordSender(this.env));
-  readonly #alarm = new Alarm(this.ctx.storage, [(nowMs) => this.#outbox.flush(nowMs)]);
+  readonly #alarm = new Alarm(this.ctx.storage, [(nowMs) => this.#outbox.flush(nowMs), (nowMs) => this.#sweep(nowMs)]);
   /** False for an id that nobody has written to: whoever guesses account ids leaves no tables behind. */
   #isKnown = isMigrated(this.ctx.storage);
+  /** When something on the shelf expires next, so that an alarm for something else reads nothing; 0 where it is not known. */
+  #sweepAtMs: number | undefined = 0;
 
   /** Whether a key's hash is one of this account's. */
   checkKey(secretSha256: string): KeyCheck {
@@ -138,17 +145,20 @@ export class AccountObject extends DurableObject<Env> {
     await this.#recordSoon([task]);
   }
 
-  /** Keeps what the account has besides its keys. The same may come twice. */
-  putOnShelf(kind: ShelfKind, entry: ShelfEntry): void {
+  /** Keeps what the account has besides its keys, until it expires. The same may come twice. */
+  async putOnShelf(kind: ShelfKind, entry: ShelfEntry): Promise<void> {
     if (!this.#isKnown) throw new Error("an account that nobody made has nothing to keep");
     this.#shelfOf().put(kind, entry);
+    if (entry.expiresAtMs === null) return;
+    this.#sweepAtMs = Math.min(this.#sweepAtMs ?? entry.expiresAtMs, entry.expiresAtMs);
+    await this.#alarm.ringBy(entry.expiresAtMs + 1);
   }
 
   fromShelf(kind: ShelfKind, id: string): ShelfEntry | undefined {
     return this.#isKnown ? this.#shelfOf().get(kind, id, Date.now()) : undefined;
   }
 
-  shelf(kind: ShelfKind, wish: { limit: number; after: string | undefined; order: "asc" | "desc" }): ShelfPage {
+  shelf(kind: ShelfKind, wish: ShelfWish): ShelfPage {
     if (!this.#isKnown) return { entries: [], hasMore: false };
     return this.#shelfOf().list(kind, { ...wish, nowMs: Date.now() });
   }
@@ -159,6 +169,19 @@ export class AccountObject extends DurableObject<Env> {
 
   override async alarm(): Promise<void> {
     await this.#alarm.ring(Date.now());
+  }
+
+  /** Forgets what has expired, files with their bytes. Returns when the next does. */
+  async #sweep(nowMs: number): Promise<number | undefined> {
+    if (!this.#isKnown || this.#sweepAtMs === undefined) return undefined;
+    if (this.#sweepAtMs >= nowMs) return this.#sweepAtMs + 1;
+    const shelf = this.#shelfOf();
+    for (const { id, kind } of shelf.expired({ nowMs, limit: sweptAtOnce })) {
+      if (kind === "file") await fileStoreOf(this.env).remove(fileKey(this.#accountId(), id));
+      shelf.remove(id);
+    }
+    this.#sweepAtMs = shelf.nextExpiryMs();
+    return this.#sweepAtMs === undefined ? undefined : this.#sweepAtMs + 1;
   }
 
   /** Makes the tables and the account itself, once. */

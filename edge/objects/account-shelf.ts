@@ -12,6 +12,14 @@ export interface ShelfEntry {
   body: string;
 }
 
+export interface ShelfWish {
+  limit: number;
+  after: string | undefined;
+  order: "asc" | "desc";
+  /** Of files. */
+  purpose?: string | undefined;
+}
+
 export interface ShelfPage {
   entries: ShelfEntry[];
   hasMore: boolean;
@@ -62,22 +70,38 @@ export class AccountShelf {
     return row === undefined ? undefined : entryOf(row);
   }
 
-  /** At most `limit` entries that come after the one of this id, in this order of their making. */
-  list(
-    kind: ShelfKind,
-    { limit, after, order, nowMs }: { limit: number; after: string | undefined; order: "asc" | "desc"; nowMs: number },
-  ): ShelfPage {
+  /** At most `limit` entries that come after the one of this id, in this order of their making; of one purpose, or any. */
+  list(kind: ShelfKind, { limit, after, order, purpose, nowMs }: ShelfWish & { nowMs: number }): ShelfPage {
     const last = after === undefined ? undefined : this.get(kind, after, nowMs);
     const [isAfter, direction] = order === "asc" ? [">", "ASC"] : ["<", "DESC"];
     const place = last === undefined ? "" : `AND (created_at_ms, id) ${isAfter} (?, ?)`;
+    const ofPurpose = purpose === undefined ? "" : "AND json_extract(body, '$.purpose') = ?";
     const rows = this.#sql
       .exec<Row>(
-        `SELECT * FROM shelf WHERE kind = ? AND ifnull(expires_at_ms, ?) >= ? ${place}
+        `SELECT * FROM shelf WHERE kind = ? AND ifnull(expires_at_ms, ?) >= ? ${place} ${ofPurpose}
          ORDER BY created_at_ms ${direction}, id ${direction} LIMIT ?`,
-        ...[kind, nowMs, nowMs, ...(last === undefined ? [] : [last.createdAtMs, last.id]), limit + 1],
+        ...[kind, nowMs, nowMs, ...(last === undefined ? [] : [last.createdAtMs, last.id])],
+        ...[...(purpose === undefined ? [] : [purpose]), limit + 1],
       )
       .toArray();
     return { entries: rows.slice(0, limit).map(entryOf), hasMore: rows.length > limit };
+  }
+
+  /** At most `limit` entries whose time is over. */
+  expired({ nowMs, limit }: { nowMs: number; limit: number }): { id: string; kind: ShelfKind }[] {
+    return this.#sql
+      .exec<{ id: string; kind: ShelfKind }>(
+        "SELECT id, kind FROM shelf WHERE expires_at_ms < ? ORDER BY expires_at_ms LIMIT ?",
+        nowMs,
+        limit,
+      )
+      .toArray();
+  }
+
+  /** When the next entry's time is over; `undefined` where all stay. */
+  nextExpiryMs(): number | undefined {
+    const { next } = this.#sql.exec<{ next: number | null }>("SELECT min(expires_at_ms) AS next FROM shelf").one();
+    return next ?? undefined;
   }
 
   remove(id: string): void {

@@ -12,7 +12,12 @@ export function ticketOf(
   decided: Pick<Ticket, "expiresAtMs" | "isPatient">,
 ): Ticket {
   const { attemptId, accountId = noAccount, weight = 1, priority = 0, exclude, avoid = [], affinity = null } = request;
-  const named = { exclude: setOf(exclude), avoid: setOf(avoid) };
+  const { excludeOperators = [], needs } = request;
+  const named = {
+    ...{ exclude: setOf(exclude), avoid: setOf(avoid) },
+    ...(excludeOperators.length === 0 ? {} : { excludeOperators: new Set(excludeOperators) }),
+    ...(needs === undefined ? {} : { needs }),
+  };
   return { attemptId, accountId, weight, priority, affinity, ...named, ...decided };
 }
 

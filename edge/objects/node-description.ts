@@ -2,6 +2,7 @@ import type { AccountId, ModelHash, NodeId } from "../../core/ids.ts";
 import type { ModelName } from "../../core/model/model-card.ts";
 import type { Flaps } from "../../core/node/flaps.ts";
 import type { Standing } from "../../core/node-pool/standing.ts";
+import type { TrustStanding } from "../../core/reputation/trust-standing.ts";
 import type { Credits } from "./credits.ts";
 import type { OpenSocket } from "./node-socket.ts";
 import type { StoredNode } from "./stored-node.ts";
@@ -11,7 +12,7 @@ export interface NodeDescription {
   nodeId: NodeId;
   operator: AccountId;
   /** `away`: the socket broke a moment ago and the node may be back. */
-  state: "serving" | "draining" | "away" | "offline";
+  state: "suspended" | "serving" | "draining" | "away" | "offline";
   registeredAtMs: number;
   /** Sockets that this node has opened. */
   epoch: number;
@@ -20,6 +21,7 @@ export interface NodeDescription {
   /** Why its last socket ended; null where that is not known. */
   lastLoss: { atMs: number; reason: string } | null;
   flaps: Flaps;
+  trust: TrustStanding;
   /** Leases that are open. */
   running: number;
   models: { name: ModelName; fileSha256: ModelHash; slots: number; free: number; standing: Standing }[];
@@ -29,6 +31,7 @@ export interface NodeDescription {
 export async function describeNode(
   node: StoredNode,
   {
+    trust,
     open,
     credits,
     running,
@@ -36,6 +39,7 @@ export async function describeNode(
     isAway,
     standingOf,
   }: {
+    trust: TrustStanding;
     open: OpenSocket | undefined;
     credits: Credits | undefined;
     running: number;
@@ -47,12 +51,21 @@ export async function describeNode(
   return {
     nodeId: node.nodeId,
     operator: node.accountId,
-    state: open === undefined ? (isAway ? "away" : "offline") : open.state.isDraining ? "draining" : "serving",
+    state: trust.isSuspended
+      ? "suspended"
+      : open === undefined
+        ? isAway
+          ? "away"
+          : "offline"
+        : open.state.isDraining
+          ? "draining"
+          : "serving",
     registeredAtMs: node.registeredAtMs,
     epoch: node.epoch,
     lastSignAtMs: open?.signAtMs() ?? null,
     lastLoss,
     flaps: node.flaps,
+    trust,
     running,
     models: await Promise.all(
       node.models.map(async ({ name, fileSha256, slots }) => ({

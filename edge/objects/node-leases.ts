@@ -8,6 +8,7 @@ import { Trace } from "../../core/trace/trace.ts";
 import { TracedLeaseBook } from "../../core/trace/traced-lease-book.ts";
 import type { HeldAttempt, NodeFrame } from "../../core/wire/node-frame.ts";
 import type { RouterFrame } from "../../core/wire/router-frame.ts";
+import type { TaskInput } from "../../core/wire/task-input.ts";
 import { LaterWrites } from "./later-writes.ts";
 import type { OpenSocket } from "./node-socket.ts";
 import type { Ended, Outbox } from "./outbox.ts";
@@ -79,7 +80,7 @@ export class NodeLeases {
 
   /** Sends a task for which a credit was taken. Returns once the node has acked or refused it, or is given up. */
   async run(request: RunRequest, card: ModelCard | undefined): Promise<RunResult> {
-    const { taskId, attemptId, model, input, continues, isWhole, ...rest } = request;
+    const { taskId, attemptId, model, input, continues, isWhole, wantsPromptIds, ...rest } = request;
     const reader = this.#read(attemptId, isWhole);
     this.during(() => {
       const terms = {
@@ -95,9 +96,13 @@ export class NodeLeases {
         createdAtMs: rest.createdAtMs,
         priorAttempts: rest.priorAttempts,
         continuedTokens: continues.length,
+        ...boundOf(input),
       };
-      const task = { type: "task", taskId, attemptId, model, input } as const;
-      const frame = continues.length === 0 ? task : { ...task, continues: [...continues] };
+      const frame = {
+        ...({ type: "task", taskId, attemptId, model, input } as const),
+        ...(continues.length === 0 ? {} : { continues: [...continues] }),
+        ...(wantsPromptIds === true ? { wantsPromptIds } : {}),
+      };
       this.#perform(this.#book.open(terms, frame, Date.now()));
     });
     const start = await reader.started;
@@ -118,6 +123,11 @@ export class NodeLeases {
     const start = await reader.started;
     // One that came to nothing tells so by itself.
     return { kind: "accepted", ...(await reader.telling(start.kind === "acked" ? start.promptTokens : 0)) };
+  }
+
+  /** The model of an attempt that is open. */
+  modelOf(attemptId: AttemptId): ModelHash | undefined {
+    return this.#book.leases.find(({ terms }) => terms.attemptId === attemptId)?.terms.model;
   }
 
   cancel(attemptId: AttemptId): boolean {
@@ -255,4 +265,10 @@ export class NodeLeases {
     const isBehind = (attemptId: AttemptId) => this.#readers.get(attemptId)?.isBehind ?? true;
     this.during(() => this.#perform(this.#book.tick(Date.now(), this.#socket()?.signAtMs() ?? 0, isBehind)));
   }
+}
+
+/** How many tokens an answer may have, where its request sets a bound. */
+function boundOf(input: TaskInput): { maxTokens?: number } {
+  const maxTokens = input.kind === "chat" || input.kind === "completion" ? input.sampling.maxTokens : null;
+  return maxTokens === null ? {} : { maxTokens };
 }

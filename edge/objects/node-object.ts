@@ -1,9 +1,11 @@
 import { DurableObject } from "cloudflare:workers";
 import { toBase64Url } from "../../core/identity/node-key.ts";
-import { type AccountId, type AttemptId, nodeIdSchema } from "../../core/ids.ts";
+import { type AccountId, type AttemptId, type ModelHash, nodeIdSchema } from "../../core/ids.ts";
 import { limits } from "../../core/limits.ts";
 import { isAside, noteLoss, steady } from "../../core/node/flaps.ts";
+import type { RecordEntry, VerdictRecord } from "../../core/record/entry.ts";
 import { Refusal } from "../../core/refusal.ts";
+import type { TrustStanding } from "../../core/reputation/trust-standing.ts";
 import { type HelloFrame, type NodeFrame, nodeFrameSchema } from "../../core/wire/node-frame.ts";
 import { parseFrames } from "../../core/wire/parse-frames.ts";
 import { closeCodes, heartbeatText, protocolVersions } from "../../core/wire/protocol.ts";
@@ -17,9 +19,10 @@ import { describeNode, type NodeDescription } from "./node-description.ts";
 import { NodeLeases } from "./node-leases.ts";
 import { type ChallengedState, close, OpenSocket, type OpenState, send, setState, stateOf } from "./node-socket.ts";
 import { nodeMigrations } from "./node-tables.ts";
+import { NodeTrust, type TrustMark } from "./node-trust.ts";
 import { Outbox } from "./outbox.ts";
 import { type Offering, PoolOffers } from "./pool-offers.ts";
-import type { AttachRequest, AttachResult, RunRequest, RunResult } from "./run.ts";
+import type { AttachRequest, AttachResult, NodeStanding, RunRequest, RunResult } from "./run.ts";
 import { recordSender } from "./send-record.ts";
 import { StandingTeller } from "./standing-teller.ts";
 import { readNode, type StoredNode, writeFlaps, writeNode } from "./stored-node.ts";
@@ -41,6 +44,7 @@ export class NodeObject extends DurableObject<Env> {
   #leases: NodeLeases | undefined;
   #credits: Credits | undefined;
   #stored: StoredNode | undefined;
+  #trust: NodeTrust | undefined;
   #open: OpenSocket | undefined;
   #toldPoolsAtMs = 0;
   readonly #standings = new StandingTeller((frame) => this.#socket()?.send([frame]));
@@ -93,15 +97,16 @@ export class NodeObject extends DurableObject<Env> {
     }
     open.noteCredits();
     this.#pools.taken(request.model);
-    return leases.run(
-      request,
-      this.#node()?.models.find((card) => card.fileSha256 === request.model),
-    );
+    const card = this.#node()?.models.find(({ fileSha256 }) => fileSha256 === request.model);
+    const result = await leases.run(request, card);
+    return result.kind === "accepted" ? { ...result, node: this.#standingFor(request.model) } : result;
   }
 
   /** Tells the rest of an attempt to a Worker whose telling broke. */
   async attach(request: AttachRequest): Promise<AttachResult> {
-    return (await this.#book()?.attach(request)) ?? { kind: "unknown" };
+    const model = this.#book()?.modelOf(request.attemptId);
+    const result = (await this.#book()?.attach(request)) ?? { kind: "unknown" };
+    return result.kind === "accepted" ? { ...result, node: this.#standingFor(model) } : result;
   }
 
   /**
@@ -110,6 +115,50 @@ export class NodeObject extends DurableObject<Env> {
    */
   cancel(attemptId: AttemptId): boolean {
     return this.#book()?.cancel(attemptId) ?? false;
+  }
+
+  /**
+   * What a case has come to: marks on this node, and the verdict for the record where the case was about its answer. Each
+   * counts once. A node that is suspended by it loses its socket. `undefined` where no node ever joined by this id.
+   */
+  async settle({
+    marks,
+    verdict,
+  }: {
+    marks: TrustMark[];
+    verdict?: VerdictRecord;
+  }): Promise<TrustStanding | undefined> {
+    const node = this.#node();
+    const trust = this.#trusted();
+    if (node === undefined || trust === undefined) return undefined;
+    const nowMs = Date.now();
+    const before = trust.standing(nowMs);
+    const isNews = marks.map((mark) => trust.note(mark, nowMs)).some((isNew) => isNew);
+    const standing = trust.standing(nowMs);
+    const entries: RecordEntry[] = verdict === undefined ? [] : [verdict];
+    if (standing.isSuspended !== before.isSuspended) entries.push(this.#suspension(standing, nowMs));
+    if (entries.length > 0) await this.#alarm.ringBy(this.#outbox.add(entries, nowMs));
+    if (standing.isSuspended && !before.isSuspended) this.#suspend(standing);
+    else if (isNews && standing.mayValidate !== before.mayValidate) this.#pools.tellWithin(0);
+    return standing;
+  }
+
+  /** A person takes a suspension back; the node begins anew. False where no node ever joined by this id. */
+  async reinstate(): Promise<boolean> {
+    const trust = this.#trusted();
+    if (trust === undefined) return false;
+    const nowMs = Date.now();
+    trust.pardon(nowMs);
+    const entry = this.#suspension(trust.standing(nowMs), nowMs);
+    await this.#alarm.ringBy(this.#outbox.add([entry], nowMs));
+    return true;
+  }
+
+  /** What checks have said of this node, newest first, with its operator; `undefined` where none ever joined. */
+  verdicts(): { operator: AccountId; marks: TrustMark[] } | undefined {
+    const node = this.#node();
+    const trust = this.#trusted();
+    return node === undefined || trust === undefined ? undefined : { operator: node.accountId, marks: trust.marks() };
   }
 
   /** A pool that was reset asks what room there is. */
@@ -121,9 +170,11 @@ export class NodeObject extends DurableObject<Env> {
   /** This node for its operator; `undefined` where none ever joined by this id. */
   async describe(): Promise<NodeDescription | undefined> {
     const node = this.#node();
-    if (node === undefined) return undefined;
+    const trust = this.#trusted()?.standing(Date.now());
+    if (node === undefined || trust === undefined) return undefined;
     const open = this.#socket();
     return describeNode(node, {
+      trust,
       open,
       credits: open === undefined ? undefined : this.#creditsOf(open),
       running: this.#book()?.size ?? 0,
@@ -197,6 +248,11 @@ export class NodeObject extends DurableObject<Env> {
     if (older !== undefined) this.#supersede(older, { isResumed });
     const dropped = before?.models.filter((old) => !hello.models.some((card) => card.fileSha256 === old.fileSha256));
     const { nodeId, publicKey, name, software, models } = hello;
+    const suspended = this.#trusted()?.standing(nowMs);
+    if (suspended?.isSuspended === true) {
+      this.#reject(socket, suspensionOf(suspended));
+      return;
+    }
     const registeredAtMs = before?.registeredAtMs ?? nowMs;
     const resumeToken = isResumed ? before.resumeToken : toBase64Url(crypto.getRandomValues(new Uint8Array(16)));
     // A socket that its node gave up before anybody here noticed is one lost, too.
@@ -309,7 +365,8 @@ export class NodeObject extends DurableObject<Env> {
     this.#stored = { ...node, flaps };
     writeFlaps(this.ctx.storage, flaps);
     // A node that is back in a moment finds its place, and who waits for it is not sent away.
-    this.#pools.away(node.nodeId, node.models, flaps);
+    const whose = { nodeId: node.nodeId, operator: node.accountId, mayValidate: this.#mayValidate() };
+    this.#pools.away(whose, node.models, flaps);
     this.#away = setTimeout(() => {
       this.#away = undefined;
       if (this.#socket() === undefined) this.#leavePools();
@@ -368,8 +425,48 @@ export class NodeObject extends DurableObject<Env> {
     const node = this.#node();
     const open = this.#socket();
     if (node === undefined || open === undefined || open.state.isDraining) return undefined;
-    const { nodeId, models, flaps } = node;
-    return { nodeId, models, credits: this.#creditsOf(open), asideUntilMs: flaps.asideUntilMs };
+    const { nodeId, accountId: operator, models, flaps } = node;
+    const mayValidate = this.#mayValidate();
+    return { nodeId, operator, mayValidate, models, credits: this.#creditsOf(open), asideUntilMs: flaps.asideUntilMs };
+  }
+
+  #mayValidate(): boolean {
+    return this.#trusted()?.standing(Date.now()).mayValidate ?? false;
+  }
+
+  /** What the node has earned; `undefined` where none ever joined. */
+  #trusted(): NodeTrust | undefined {
+    if (this.#trust !== undefined || this.#node() === undefined) return this.#trust;
+    // An object that joined under an older version of the tables gets those of this one.
+    migrate(this.ctx.storage, nodeMigrations);
+    this.#trust = new NodeTrust(this.ctx.storage.sql);
+    return this.#trust;
+  }
+
+  /** What a Worker is told with each attempt, so that it need ask nobody whether to have the answer checked. */
+  #standingFor(model: ModelHash | undefined): NodeStanding {
+    const node = this.#node();
+    const standing = this.#trusted()?.standing(Date.now());
+    if (node === undefined || standing === undefined) throw new Error("a node that nobody knows has a lease");
+    const card = node.models.find(({ fileSha256 }) => fileSha256 === model);
+    const isVerifiable = card !== undefined && card.decoding !== "own";
+    const { auditShare, isTrustedValidator } = standing;
+    return { operator: node.accountId, publicKey: node.publicKey, auditShare, isTrustedValidator, isVerifiable };
+  }
+
+  #suspension({ isSuspended, reason }: TrustStanding, nowMs: number): RecordEntry {
+    const nodeId = this.#node()?.nodeId;
+    if (nodeId === undefined) throw new Error("nobody is suspended");
+    const why = isSuspended ? reason.slice(0, 500) : null;
+    return { kind: "suspension", nodeId, suspendedAtMs: isSuspended ? nowMs : null, reason: why, toldAtMs: nowMs };
+  }
+
+  /** The node gets no more work, and is told why; what it works on goes elsewhere. */
+  #suspend(standing: TrustStanding): void {
+    console.warn("node: suspended", { nodeId: this.#node()?.nodeId, reason: standing.reason });
+    const open = this.#socket();
+    if (open !== undefined) this.#reject(open.socket, suspensionOf(standing));
+    this.#leavePools();
   }
 
   #leavePools(): void {
@@ -394,4 +491,11 @@ export class NodeObject extends DurableObject<Env> {
     }
     return this.#toldPoolsAtMs + checkEveryMs;
   }
+}
+
+function suspensionOf({ reason }: TrustStanding): Refusal {
+  return new Refusal({
+    code: "suspended",
+    message: `This node is suspended: ${reason} GET /v1/nodes/{id}/verdicts shows why; an appeal or the admin can take it back.`,
+  });
 }

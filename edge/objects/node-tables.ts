@@ -22,4 +22,10 @@ export const nodeMigrations: readonly Migration[] = [
     sql: `ALTER TABLE node ADD COLUMN resume_token TEXT NOT NULL DEFAULT '';
       ALTER TABLE node ADD COLUMN flaps TEXT NOT NULL DEFAULT '{"lossesMs":[],"asideUntilMs":0,"timesAside":0}'`,
   },
+  {
+    number: 5,
+    // What checks have said of it, and what it has earned by that.
+    sql: `CREATE TABLE trust (reputation TEXT NOT NULL);
+      CREATE TABLE trust_marks (id TEXT PRIMARY KEY, mark TEXT NOT NULL, at_ms INTEGER NOT NULL)`,
+  },
 ];

@@ -2,6 +2,7 @@ import { DurableObject } from "cloudflare:workers";
 import type { AccountId, AttemptId, NodeId } from "../../core/ids.ts";
 import { limits } from "../../core/limits.ts";
 import type { ModelCard } from "../../core/model/model-card.ts";
+import { type Ability, isCheckable } from "../../core/node-pool/ability.ts";
 import {
   claim,
   claimNow,
@@ -42,7 +43,7 @@ const disagreeingNodes = 1_000;
 
 export type ClaimResult =
   | { kind: "lease"; nodeId: NodeId }
-  | { kind: "refuse"; code: "no_live_node" | "no_free_node" | "queue_full" };
+  | { kind: "refuse"; code: "no_live_node" | "no_free_node" | "queue_full" | "no_validator" };
 
 /** What a task asks of its pool; `core/node-pool/ticket.ts` says what each wish means. What is left out is no wish. */
 export interface ClaimRequest {
@@ -51,6 +52,10 @@ export interface ClaimRequest {
   weight?: number;
   priority?: number;
   exclude: readonly NodeId[];
+  excludeOperators?: readonly AccountId[];
+  needs?: Ability;
+  /** Its answer is to be checked by another operator's node: refused at once where there is none. */
+  isToBeChecked?: boolean;
   avoid?: readonly NodeId[];
   affinity?: string | null;
   isPatient?: boolean;
@@ -61,6 +66,9 @@ export interface ClaimRequest {
 /** A node's word on its room, with the model as it advertises it. */
 export interface Offer {
   nodeId: NodeId;
+  /** Whose it is and what it is good for; one that says neither is nobody's and counts for the least. */
+  operator?: AccountId;
+  ability?: Ability;
   card: ModelCard;
   free: number;
   /** Claims that have reached the node since its last offer. */
@@ -111,9 +119,9 @@ export class PoolObject extends DurableObject<Env> {
     const self = this.#tables.self();
     this.#name = ctx.id.name ?? self?.name ?? "";
     for (const member of this.#tables.members()) {
-      const { nodeId, heardAtMs } = member;
+      const { nodeId, operator, ability, heardAtMs } = member;
       const { slots, tokensPerSecond } = member.card;
-      const recalled = { nodeId, slots, tokensPerSecond, firstTokenMs: null, heardAtMs };
+      const recalled = { nodeId, slots, tokensPerSecond, firstTokenMs: null, ability, heardAtMs, ...whoseIs(operator) };
       this.#dice({ type: "recall", member: recalled });
       recall(this.#pool, recalled);
       this.#stored.set(nodeId, member);
@@ -144,7 +152,17 @@ export class PoolObject extends DurableObject<Env> {
 
   /** A node's object tells of its room: at joining, whenever it changes, and now and then. */
   async offer(said: Offer): Promise<OfferAnswer> {
-    const { nodeId, card, free, taken, firstTokenMs = null, asideUntilMs = 0, isSentOn = false } = said;
+    const {
+      nodeId,
+      operator,
+      ability = "own",
+      card,
+      free,
+      taken,
+      firstTokenMs = null,
+      asideUntilMs = 0,
+      isSentOn = false,
+    } = said;
     const nowMs = Date.now();
     const isElsewhere = this.#shards !== null && shardOf(nodeId, this.#shards) !== this.#shard;
     if (isElsewhere && !isSentOn) {
@@ -164,7 +182,17 @@ export class PoolObject extends DurableObject<Env> {
     this.#disagreeing.delete(nodeId);
     this.#card = agreed;
     const { slots, tokensPerSecond } = card;
-    const word = { nodeId, slots, free, tokensPerSecond, firstTokenMs, asideUntilMs, taken };
+    const word = {
+      nodeId,
+      slots,
+      free,
+      tokensPerSecond,
+      firstTokenMs,
+      asideUntilMs,
+      ability,
+      taken,
+      ...whoseIs(operator),
+    };
     const isNew = !byId.has(nodeId);
     this.#answer(
       offer(this.#pool, word, nowMs, this.#dice({ type: "offer", word: { ...word, taken: [...word.taken] } }, nowMs)),
@@ -172,9 +200,13 @@ export class PoolObject extends DurableObject<Env> {
     this.#reportSoon();
 
     const stored = this.#stored.get(nodeId);
-    const isSame = stored?.card.slots === card.slots && stored.card.contextTokens === card.contextTokens;
+    const isSame =
+      stored?.card.slots === card.slots &&
+      stored.card.contextTokens === card.contextTokens &&
+      stored.operator === (operator ?? null) &&
+      stored.ability === ability;
     if (isNew || stored === undefined || !isSame || nowMs - stored.heardAtMs >= reportEveryMs / 2) {
-      this.#store({ nodeId, card: agreed, heardAtMs: nowMs });
+      this.#store({ nodeId, operator: operator ?? null, ability, card: agreed, heardAtMs: nowMs });
       // The first node makes the model known at once; of many that come together the page hears soon enough.
       if (isNew && nowMs - this.#reportedAtMs >= joinReportMs) await this.#reportOrLater();
       await this.#alarm.ringBy(nowMs + reportEveryMs);
@@ -199,6 +231,11 @@ export class PoolObject extends DurableObject<Env> {
     const waiting = this.#waiting.get(attemptId);
     if (waiting !== undefined) return waiting.promise;
     const nowMs = Date.now();
+    // Of other shards it is not known who is in them.
+    if (request.isToBeChecked === true && this.#siblings.count === 0 && !isCheckable(this.#pool.members)) {
+      const code = this.#pool.members.byId.size === 0 ? "no_live_node" : "no_validator";
+      return Promise.resolve({ kind: "refuse", code });
+    }
     // Where there are other shards, one of them may have a live node; they are asked before anybody is sent away.
     const ticket = ticketOf(request, { expiresAtMs: nowMs + waitMs, isPatient: isPatient || this.#siblings.count > 0 });
     const placement = claim(
@@ -395,4 +432,8 @@ export class PoolObject extends DurableObject<Env> {
       this.#drop(nodeId);
     }
   }
+}
+
+function whoseIs(operator: AccountId | null | undefined): { operator?: AccountId } {
+  return operator == null ? {} : { operator };
 }

@@ -1,6 +1,7 @@
-import type { ModelHash, NodeId } from "../../core/ids.ts";
+import type { AccountId, ModelHash, NodeId } from "../../core/ids.ts";
 import { limits } from "../../core/limits.ts";
 import type { ModelCard } from "../../core/model/model-card.ts";
+import type { Ability } from "../../core/node-pool/ability.ts";
 import { poolName } from "../../core/node-pool/pool-name.ts";
 import { shardOf } from "../../core/node-pool/shards.ts";
 import type { Standing } from "../../core/node-pool/standing.ts";
@@ -8,9 +9,15 @@ import type { Env } from "../env.ts";
 import type { Credits } from "./credits.ts";
 import type { Offer, PoolObject } from "./pool-object.ts";
 
-/** What a node can offer now. */
-export interface Offering {
+/** Whose a node is, and whether others' answers are given to it to check. */
+export interface Whose {
   nodeId: NodeId;
+  operator: AccountId;
+  mayValidate: boolean;
+}
+
+/** What a node can offer now. */
+export interface Offering extends Whose {
   models: readonly ModelCard[];
   credits: Credits;
   /** Until when its lost sockets put it aside; 0 where they do not. */
@@ -92,12 +99,13 @@ export class PoolOffers {
   async tell(): Promise<void> {
     const offering = this.#offering();
     if (offering === undefined) return;
-    const { nodeId, models, credits, asideUntilMs } = offering;
+    const { nodeId, operator, models, credits, asideUntilMs } = offering;
     await Promise.all(
       models.map((card) => {
         const { free, taken } = credits.offer(card.fileSha256);
         this.#believed.set(card.fileSha256, free);
-        return this.#offer({ nodeId, card, free, taken, asideUntilMs });
+        const ability = abilityOf(card, offering);
+        return this.#offer({ nodeId, operator, ability, card, free, taken, asideUntilMs });
       }),
     ).catch((error: unknown) => {
       console.warn("node: a pool did not hear an offer, it is told again", { error: String(error) });
@@ -106,10 +114,12 @@ export class PoolOffers {
   }
 
   /** The node's socket broke and may be back in a moment: it keeps its place in the pools, without room. */
-  away(nodeId: NodeId, models: readonly ModelCard[], { asideUntilMs = 0 } = {}): void {
+  away(whose: Whose, models: readonly ModelCard[], { asideUntilMs = 0 } = {}): void {
+    const { nodeId, operator } = whose;
     for (const card of models) {
       this.#believed.set(card.fileSha256, 0);
-      this.#waitUntil(this.#offer({ nodeId, card, free: 0, taken: [], asideUntilMs }));
+      const ability = abilityOf(card, whose);
+      this.#waitUntil(this.#offer({ nodeId, operator, ability, card, free: 0, taken: [], asideUntilMs }));
     }
   }
 
@@ -162,4 +172,9 @@ export class PoolOffers {
   #pool(fileSha256: ModelHash, shard: number): DurableObjectStub<PoolObject> {
     return this.#env.POOL.get(this.#env.POOL.idFromName(poolName(fileSha256, shard)));
   }
+}
+
+function abilityOf({ decoding }: ModelCard, { mayValidate }: Whose): Ability {
+  if (decoding === "own") return "own";
+  return mayValidate ? "validator" : "verifiable";
 }

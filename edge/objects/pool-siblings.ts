@@ -1,6 +1,7 @@
 import type { AccountId, AttemptId, NodeId } from "../../core/ids.ts";
 import { limits } from "../../core/limits.ts";
-import type { Ticket } from "../../core/node-pool/ticket.ts";
+import type { Ability } from "../../core/node-pool/ability.ts";
+import { priorityOf, type Ticket } from "../../core/node-pool/ticket.ts";
 
 /** Tickets that a shard names in one call to a sibling. */
 export const lendTickets = 16;
@@ -11,7 +12,10 @@ const pauseMs = { usual: 100, urgent: 10 };
 export interface LendTicket {
   attemptId: AttemptId;
   accountId: AccountId;
+  priority: number;
   exclude: NodeId[];
+  excludeOperators: AccountId[];
+  needs?: Ability;
   avoid: NodeId[];
   affinity: string | null;
   /** No node lives where it waits that could serve it, so that it would take one put aside too. */
@@ -125,7 +129,10 @@ export class PoolSiblings {
     const wanted = tickets.map((ticket) => ({
       attemptId: ticket.attemptId,
       accountId: ticket.accountId,
+      priority: priorityOf(ticket),
       exclude: [...ticket.exclude],
+      excludeOperators: [...(ticket.excludeOperators ?? [])],
+      ...(ticket.needs === undefined ? {} : { needs: ticket.needs }),
       avoid: [...ticket.avoid],
       affinity: ticket.affinity,
       isLastResort: !this.#asker.isServableHere(ticket),

@@ -1,5 +1,7 @@
-import { type NodeId, nodeIdSchema } from "../../core/ids.ts";
+import { z } from "zod";
+import { type AccountId, accountIdSchema, type NodeId, nodeIdSchema } from "../../core/ids.ts";
 import { type ModelCard, modelCardSchema } from "../../core/model/model-card.ts";
+import { type Ability, abilities } from "../../core/node-pool/ability.ts";
 import { type Migration, migrate } from "./migrate.ts";
 
 /** Tables of a PoolObject: who is a member. Credits, claims and tickets live in memory only. */
@@ -9,11 +11,19 @@ const poolMigrations: readonly Migration[] = [
     sql: "CREATE TABLE members (node_id TEXT PRIMARY KEY, card TEXT NOT NULL, heard_at_ms INTEGER NOT NULL)",
   },
   { number: 2, sql: "CREATE TABLE self (name TEXT NOT NULL, shards INTEGER)" },
+  {
+    number: 3,
+    sql: `ALTER TABLE members ADD COLUMN operator TEXT;
+      ALTER TABLE members ADD COLUMN ability TEXT NOT NULL DEFAULT 'own'`,
+  },
 ];
 
 /** A member as it is stored: its card, and when it was last written down, milliseconds since the epoch. */
 export interface StoredMember {
   nodeId: NodeId;
+  /** Unknown, as what it can do, for one that joined before that was written down; it says so with its next word. */
+  operator: AccountId | null;
+  ability: Ability;
   card: ModelCard;
   heardAtMs: number;
 }
@@ -40,21 +50,23 @@ export class PoolTables {
   /** Every member, who was heard of longest ago first. */
   members(): StoredMember[] {
     return this.#sql
-      .exec<{ node_id: string; card: string; heard_at_ms: number }>(
-        "SELECT node_id, card, heard_at_ms FROM members ORDER BY heard_at_ms, node_id",
+      .exec<{ node_id: string; operator: string | null; ability: string; card: string; heard_at_ms: number }>(
+        "SELECT node_id, operator, ability, card, heard_at_ms FROM members ORDER BY heard_at_ms, node_id",
       )
       .toArray()
       .map((row) => ({
         nodeId: nodeIdSchema.parse(row.node_id),
+        operator: accountIdSchema.nullable().parse(row.operator),
+        ability: z.enum(abilities).parse(row.ability),
         card: modelCardSchema.parse(JSON.parse(row.card)),
         heardAtMs: row.heard_at_ms,
       }));
   }
 
-  writeMember({ nodeId, card, heardAtMs }: StoredMember): void {
+  writeMember({ nodeId, operator, ability, card, heardAtMs }: StoredMember): void {
     this.#sql.exec(
-      "INSERT OR REPLACE INTO members (node_id, card, heard_at_ms) VALUES (?, ?, ?)",
-      ...[nodeId, JSON.stringify(card), heardAtMs],
+      "INSERT OR REPLACE INTO members (node_id, operator, ability, card, heard_at_ms) VALUES (?, ?, ?, ?, ?)",
+      ...[nodeId, operator, ability, JSON.stringify(card), heardAtMs],
     );
   }
 

@@ -4,7 +4,7 @@ import { accountIdSchema, keyIdSchema } from "../../core/ids.ts";
 import { conversationKey } from "../../core/node-pool/conversation-key.ts";
 import { Refusal } from "../../core/refusal.ts";
 import { type ChatMessage, chatInputSchema, chatMessageSchema } from "../../core/wire/task-input.ts";
-import { findModelOf } from "../admit.ts";
+import { admit, findModelOf } from "../admit.ts";
 import { AnswerReader } from "../answer-reader.ts";
 import type { Env } from "../env.ts";
 import { networkOf } from "../openai/answer-fields.ts";
@@ -17,8 +17,8 @@ import {
   type ResponseBody,
   type ResponseHead,
 } from "../responses/response-body.ts";
-import { taskObjects } from "../task-objects.ts";
-import { TaskRun } from "../task-run.ts";
+import { trustPolicies } from "../trust/trust-policy.ts";
+import type { TrustedRun } from "../trust/trusted-run.ts";
 import { longTexts, putText, textOf } from "./long-text.ts";
 import { isMigrated, migrate } from "./migrate.ts";
 
@@ -40,6 +40,10 @@ const workSchema = z.object({
   principal: z.object({ accountId: accountIdSchema, keyId: keyIdSchema }),
   head: headSchema,
   input: chatInputSchema,
+  /** Absent in work that was begun before there were policies. */
+  wishes: z
+    .object({ trust: z.enum(trustPolicies).optional(), wantsEvidence: z.boolean() })
+    .default({ wantsEvidence: false }),
   tries: z.int().default(0),
 });
 
@@ -59,7 +63,7 @@ export type BackgroundWork = Omit<z.input<typeof workSchema>, "tries">;
 export class ResponseObject extends DurableObject<Env> {
   readonly #sql = this.ctx.storage.sql;
   #isKnown = isMigrated(this.ctx.storage);
-  #run: TaskRun | undefined;
+  #run: TrustedRun | undefined;
 
   /** Keeps a response that is over, or that is yet to be worked on (`work`). The same may come twice. */
   async save(accountId: string, stored: StoredResponse, work?: BackgroundWork): Promise<void> {
@@ -133,16 +137,19 @@ export class ResponseObject extends DurableObject<Env> {
   }
 
   async #answer(
-    { principal, input }: z.output<typeof workSchema>,
+    { principal, input, wishes }: z.output<typeof workSchema>,
     head: ResponseHead,
   ): Promise<{ body: ResponseBody; said: ChatMessage[] }> {
     const model = await findModelOf("chat", head.model, this.env);
     const affinity = conversationKey({ accountId: principal.accountId, messages: input.messages });
-    const run = new TaskRun({
-      objects: taskObjects(this.env, { model, affinity }),
-      ...{ principal, model, input, affinity, isWhole: true },
-      signal: new AbortController().signal,
-      waitUntil: (promise) => this.ctx.waitUntil(promise),
+    const { trust, wantsEvidence } = wishes;
+    const run = admit({
+      asked: {
+        ...{ env: this.env, principal, signal: new AbortController().signal },
+        waitUntil: (promise) => this.ctx.waitUntil(promise),
+      },
+      ...{ model, input, affinity, isWhole: true },
+      wishes: { wantsEvidence, ...(trust === undefined ? {} : { trust }) },
     });
     this.#run = run;
     try {

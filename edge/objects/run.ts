@@ -18,6 +18,8 @@ export interface RunRequest {
   continues: readonly number[];
   /** True where nobody reads before the end: everything then comes back at once, without a stream. */
   isWhole: boolean;
+  /** True where the node is to tell the prompt's token ids. */
+  wantsPromptIds?: boolean;
   /** When the task was admitted, milliseconds since the epoch. */
   createdAtMs: number;
   /** Attempts before this one, so that whoever records the task's end records all of it. */
@@ -34,6 +36,19 @@ export interface AttachRequest {
   vectors: readonly number[];
 }
 
+/** What a node's object says of its node, for who decides whether to check its answer. */
+export interface NodeStanding {
+  operator: AccountId;
+  /** Ed25519, raw, base64url. */
+  publicKey: string;
+  /** Share of its answers that is checked under `sampled`, 0 to 1. */
+  auditShare: number;
+  /** As a validator: its good word needs no second. */
+  isTrustedValidator: boolean;
+  /** True where it chooses tokens as docs/SAMPLING.md says, so that another node can check them. */
+  isVerifiable: boolean;
+}
+
 /**
  * What is told of an attempt: `early` is what was there already, in order; `events` are lines of
  * {@link AttemptEvent} after it, or null where `early` has the end.
@@ -47,7 +62,7 @@ export interface Telling {
 /** What became of handing a task to a node. */
 export type RunResult =
   /** The node works on it, or has done it. */
-  | ({ kind: "accepted" } & Telling)
+  | ({ kind: "accepted"; node?: NodeStanding } & Telling)
   /** No attempt was made: no credit left, or no socket. */
   | { kind: "full" }
   | { kind: "offline" }
@@ -57,4 +72,4 @@ export type RunResult =
   | { kind: "refused"; fault: TaskFault };
 
 /** `unknown`: the attempt is over for this reader, and its task goes to another node. */
-export type AttachResult = ({ kind: "accepted" } & Telling) | { kind: "unknown" };
+export type AttachResult = ({ kind: "accepted"; node?: NodeStanding } & Telling) | { kind: "unknown" };

@@ -13,7 +13,7 @@ import { isMigrated, type Migration, migrate } from "./migrate.ts";
 
 /** Longest time of one ring; the next begins at once. */
 const ringMs = 20_000;
-/** How long a batch's results are kept, and how long the object remembers it. */
+/** How long a batch's results are kept where it does not say, and how long the object remembers it. */
 const keptMs = 30 * 24 * 3_600_000;
 /** How long to wait where no node had room. */
 const pauseMs = 1_000;
@@ -216,7 +216,7 @@ export class SessionObject extends DurableObject<Env> {
     };
     const sizeBytes = await fileStoreOf(this.env).put(fileKey(accountId, id), lines.call(this));
     const createdAtMs = Date.now();
-    const expiresAtMs = createdAtMs + keptMs;
+    const expiresAtMs = createdAtMs + (batch.keptMs ?? keptMs);
     const filename = `${batch.id}_${what}.jsonl`;
     const file = fileBody({ id, sizeBytes, createdAtMs, expiresAtMs, filename, purpose: "batch_output" });
     await putFile(this.env, accountId, file, { createdAtMs, expiresAtMs });

@@ -1,6 +1,6 @@
 import type { Logprob } from "../../core/wire/node-frame.ts";
 import type { ServedModel } from "../objects/status-object.ts";
-import type { Answering } from "../task-run.ts";
+import type { Answering } from "../trust/trusted-run.ts";
 
 /** What every answer of OpenAI's older APIs begins with. Choices of one request have one head: the first's. */
 export function headOf(
@@ -33,9 +33,9 @@ export function usageOf(counts: readonly Counts[]) {
   };
 }
 
-/** The extension object: the task and its nodes; where a request has several choices, each choice's. */
+/** The extension object: the task, its nodes and how far it is to be trusted; where a request has several choices, each choice's. */
 export function networkOf(runs: readonly Answering[]): object {
-  const tasks = runs.map((run) => ({ taskId: run.taskId, nodes: run.nodeIds }));
+  const tasks = runs.map((run) => run.network);
   return tasks.length === 1 ? { ...tasks[0] } : { tasks };
 }
 

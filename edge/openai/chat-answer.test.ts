@@ -42,6 +42,7 @@ function answering(...rounds: (Delivery[] | Refusal)[]) {
     ready: take,
     begin: async () => {},
     promptTokens: 5,
+    network: { taskId: "task_one0", nodes: nodeIds, trust: "sampled", verdict: "unchecked" },
   };
   return { ...run, next: async () => take() };
 }
@@ -57,7 +58,7 @@ function orderOf({ includeUsage = false } = {}): ChatOrder {
     maxTokens: 9,
   };
   const input = { kind: "chat" as const, messages: [{ role: "user" as const, content: "Hello" }], sampling };
-  return { model: "model", input, choices: 1, isStream: true, includeUsage };
+  return { model: "model", input, choices: 1, isStream: true, includeUsage, wantsEvidence: false };
 }
 
 const readerOf = (run: ReturnType<typeof answering>) => new AnswerReader(run, { input: orderOf().input });
@@ -89,7 +90,7 @@ const event = (json: object) => `data: ${JSON.stringify(json)}\n\n`;
 const chunk = (delta: object, finishReason: string | null = null, more: object = {}) =>
   event({ ...shared, choices: [{ index: 0, delta, logprobs: null, finish_reason: finishReason }], ...more });
 const role = chunk({ role: "assistant", content: "", refusal: null });
-const network = { network: { taskId: "task_one0", nodes: nodeIds } };
+const network = { network: { taskId: "task_one0", nodes: nodeIds, trust: "sampled", verdict: "unchecked" } };
 
 describe("a streamed answer", () => {
   test("is the role, the text as it comes, the finish reason with every node, and [DONE]", async () => {

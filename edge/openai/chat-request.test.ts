@@ -62,7 +62,7 @@ test("null is as good as absent, for every optional parameter", () => {
 test.each<[guarantee: string, fields: object]>([
   ["n of 1 is what everybody gets", { n: 1 }],
   ["no tools are asked for by an empty list", { tools: [], functions: [] }],
-  ["one node's word is what everybody gets", { network: { trust: "single", redundancy: 1, private: false } }],
+  ["one node is what everybody gets", { network: { redundancy: 1, private: false, evidence: false } }],
   ["a tool choice without tools asks for nothing", { tool_choice: "auto", parallel_tool_calls: true }],
   ["a tool choice of none asks for nothing", { tool_choice: "none", function_call: "none" }],
   ["plain text is what everybody gets", { response_format: { type: "text" }, modalities: ["text"] }],

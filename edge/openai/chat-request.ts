@@ -1,9 +1,10 @@
 import { z } from "zod";
 import { limits } from "../../core/limits.ts";
 import type { ChatInput, OutputFormat } from "../../core/wire/task-input.ts";
+import { ignoredFields } from "./ignored.ts";
 import { invalidValue } from "./invalid.ts";
 import { messagesSchema, toMessages } from "./messages.ts";
-import { networkSchema, refuseNetworkWishes } from "./network.ts";
+import { type NetworkWishes, networkSchema, networkWishes } from "./network.ts";
 import { parseRequest } from "./parse-request.ts";
 import { samplingFields, tokenCount, toSampling } from "./sampling.ts";
 import { choiceOf, jsonObject, toolChoiceSchema, toolsSchema, toTool, toToolFields } from "./tools.ts";
@@ -50,6 +51,7 @@ export const chatRequestSchema = z.object({
   parallel_tool_calls: z.boolean().nullish(),
   metadata: metadataSchema,
   store: z.boolean().nullish(),
+  ...ignoredFields,
   network: networkSchema,
 });
 
@@ -75,8 +77,7 @@ const neutral = {
 };
 
 /** A chat request, checked and defaulted. */
-export interface ChatOrder {
-  model: string;
+export interface ChatOrder extends NetworkWishes {
   input: ChatInput;
   /** Answers to give, each from a task of its own. */
   choices: number;
@@ -92,13 +93,13 @@ export interface ChatOrder {
 export function parseChatRequest(body: unknown): ChatOrder {
   const request = parseRequest(chatRequestSchema, body);
   if (typeof body === "object" && body !== null) refuseUnsupported(body, unsupported, neutral);
-  refuseNetworkWishes(request.network);
+  const wishes = networkWishes(request);
   if (request.top_logprobs != null && request.top_logprobs > 0 && request.logprobs !== true) {
     throw invalidValue("top_logprobs", "it is only allowed where 'logprobs' is true");
   }
   const format = toFormat(request.response_format);
   return {
-    model: request.model,
+    ...wishes,
     choices: request.n ?? 1,
     isStream: request.stream ?? false,
     includeUsage: request.stream_options?.include_usage ?? false,

@@ -59,7 +59,7 @@ test.each<[guarantee: string, fields: object, code: string, param: string]>([
   ["the best of more than are given is refused", { best_of: 3 }, "invalid_value", "best_of"],
   ["an echo of ids is refused", { prompt: [1], echo: true }, "invalid_value", "echo"],
   ["a suffix is refused", { suffix: "the end" }, "unsupported_parameter", "suffix"],
-  ["other trust is refused", { network: { trust: "sampled" } }, "unsupported_parameter", "network.trust"],
+  ["other trust is refused", { network: { trust: "consensus" } }, "unsupported_parameter", "network.trust"],
 ])("%s", (_guarantee, fields, code, param) => {
   const { param: found, ...rest } = refusalOf(fields);
   expect({ ...rest, param: found?.replace(/\[.*/, "") }).toEqual({ code, param });

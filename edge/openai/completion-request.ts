@@ -3,7 +3,7 @@ import { limits } from "../../core/limits.ts";
 import { Refusal } from "../../core/refusal.ts";
 import type { CompletionInput } from "../../core/wire/task-input.ts";
 import { invalidValue } from "./invalid.ts";
-import { networkSchema, refuseNetworkWishes } from "./network.ts";
+import { type NetworkWishes, networkSchema, networkWishes } from "./network.ts";
 import { parseRequest } from "./parse-request.ts";
 import { ofChoice, samplingFields, tokenCount, toSampling } from "./sampling.ts";
 import { refuseUnsupported } from "./unsupported.ts";
@@ -28,8 +28,7 @@ export const completionRequestSchema = z.object({
 });
 
 /** A text completion request, checked and defaulted. */
-export interface CompletionOrder {
-  model: string;
+export interface CompletionOrder extends NetworkWishes {
   /** One for each choice: each prompt's choices in a row, as OpenAI orders them. */
   inputs: CompletionInput[];
   /** Each choice's text begins with its prompt. */
@@ -47,7 +46,7 @@ export function parseCompletionRequest(body: unknown): CompletionOrder {
   if (typeof body === "object" && body !== null) {
     refuseUnsupported(body, ["suffix"], { suffix: (value) => value === "" });
   }
-  refuseNetworkWishes(request.network);
+  const wishes = networkWishes(request);
   const choices = request.n ?? 1;
   if (request.best_of != null && request.best_of !== choices) {
     throw invalidValue("best_of", "it must be the same as 'n': every answer that is made is given");
@@ -65,7 +64,7 @@ export function parseCompletionRequest(body: unknown): CompletionOrder {
   const maxTokens = request.max_tokens ?? defaultMaxTokens;
   const sampling = toSampling(request, { maxTokens, topLogprobs: request.logprobs ?? undefined });
   return {
-    model: request.model,
+    ...wishes,
     isEcho,
     isStream: request.stream ?? false,
     includeUsage: request.stream_options?.include_usage ?? false,

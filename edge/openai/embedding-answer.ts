@@ -1,6 +1,6 @@
 import { Refusal } from "../../core/refusal.ts";
 import type { ServedModel } from "../objects/status-object.ts";
-import type { Answering } from "../task-run.ts";
+import type { Answering } from "../trust/trusted-run.ts";
 import type { EmbeddingOrder } from "./embedding-request.ts";
 
 /** The vectors as OpenAI's `list` of `embedding` objects, in the order of the input. */
@@ -24,7 +24,7 @@ export async function embeddingAnswer(
             embedding: encoded(vectors.get(index), order.encoding),
           })),
           usage: { prompt_tokens: part.promptTokens, total_tokens: part.promptTokens },
-          network: { taskId: run.taskId, nodes: run.nodeIds },
+          network: run.network,
         };
         return Response.json(body, { headers });
       }

@@ -3,7 +3,7 @@ import { limits } from "../../core/limits.ts";
 import { Refusal } from "../../core/refusal.ts";
 import type { EmbedInput } from "../../core/wire/task-input.ts";
 import { invalidValue } from "./invalid.ts";
-import { networkSchema, refuseNetworkWishes } from "./network.ts";
+import { type NetworkWishes, networkSchema, networkWishes } from "./network.ts";
 import { parseRequest } from "./parse-request.ts";
 
 const text = z.string().min(1, "must not be empty");
@@ -30,8 +30,7 @@ export const embeddingRequestSchema = z.object({
 });
 
 /** An embedding request, checked. */
-export interface EmbeddingOrder {
-  model: string;
+export interface EmbeddingOrder extends NetworkWishes {
   input: EmbedInput;
   encoding: "float" | "base64";
   dimensions: number | undefined;
@@ -40,7 +39,7 @@ export interface EmbeddingOrder {
 /** The order of a `POST /v1/embeddings` body (OpenAI API reference, Create embeddings). */
 export function parseEmbeddingRequest(body: unknown): EmbeddingOrder {
   const request = parseRequest(embeddingRequestSchema, body);
-  refuseNetworkWishes(request.network);
+  const wishes = networkWishes(request, { grants: "none" });
   const texts = textsOf(request.input);
   if (texts.length > limits.embeddingInputs) {
     throw invalidValue("input", `must hold at most ${limits.embeddingInputs} texts`);
@@ -54,7 +53,7 @@ export function parseEmbeddingRequest(body: unknown): EmbeddingOrder {
     });
   }
   return {
-    model: request.model,
+    ...wishes,
     encoding: request.encoding_format ?? "float",
     dimensions: request.dimensions ?? undefined,
     input: { kind: "embedding", texts },

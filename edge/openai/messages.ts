@@ -111,13 +111,18 @@ function textOf(content: string | readonly ({ text: string } | { refusal: string
   return content.map((part) => ("text" in part ? part.text : part.refusal)).join("");
 }
 
+/** Characters of messages, with the arguments of their calls. */
+export function charactersOf(messages: readonly ChatMessage[]): number {
+  return messages.reduce(
+    (sum, { content, toolCalls = [] }) =>
+      toolCalls.reduce((inner, call) => inner + call.arguments.length, sum + content.length),
+    0,
+  );
+}
+
 /** Refuses messages that are too long together (`prompt_too_large`). */
 function refuseTooLong(messages: readonly ChatMessage[]): void {
-  let characters = 0;
-  for (const { content, toolCalls = [] } of messages) {
-    characters += content.length;
-    for (const call of toolCalls) characters += call.arguments.length;
-  }
+  const characters = charactersOf(messages);
   if (characters <= limits.promptCharacters) return;
   throw new Refusal({
     code: "prompt_too_large",

@@ -1,10 +1,14 @@
 import { z } from "zod";
+import { candidateTokens } from "../../core/decoding/ranked-candidates.ts";
 import { limits } from "../../core/limits.ts";
 import type { Sampling } from "../../core/wire/task-input.ts";
 import { invalidValue } from "./invalid.ts";
 
 export const temperatureSchema = z.number().min(0, "must be at least 0").max(2, "must be at most 2").nullish();
 export const topPSchema = z.number().min(0, "must be at least 0").max(1, "must be at most 1").nullish();
+/** vLLM's and llama.cpp's word for how many of the likeliest tokens may be chosen; 0 and −1 mean all there are. */
+export const topKSchema = z.int("must be a whole number").min(-1, "must be at least -1").nullish();
+const minPSchema = z.number().min(0, "must be at least 0").max(1, "must be at most 1").nullish();
 export const tokenCount = z.int("must be a whole number").min(1, "must be at least 1").nullish();
 const penalty = z.number().min(-2, "must be at least -2").max(2, "must be at most 2").nullish();
 const bias = z.number().min(-100, "must be at least -100").max(100, "must be at most 100");
@@ -13,6 +17,8 @@ const bias = z.number().min(-100, "must be at least -100").max(100, "must be at 
 export const samplingFields = {
   temperature: temperatureSchema,
   top_p: topPSchema,
+  top_k: topKSchema,
+  min_p: minPSchema,
   frequency_penalty: penalty,
   presence_penalty: penalty,
   seed: z.int("must be a whole number").nullish(),
@@ -51,9 +57,16 @@ export function toSampling(
     seed: (request.seed ?? randomSeed()) >>> 0,
     stop: stopSequences(request.stop),
     maxTokens,
+    ...toTopK(request.top_k),
+    ...(request.min_p == null || request.min_p === 0 ? {} : { minP: request.min_p }),
     ...(logitBias.length === 0 ? {} : { logitBias }),
     ...(topLogprobs === undefined ? {} : { logprobs: { top: topLogprobs } }),
   };
+}
+
+/** There are never more than {@link candidateTokens} to choose from, so a larger number asks for nothing. */
+export function toTopK(topK: number | null | undefined): { topK?: number } {
+  return topK == null || topK < 1 || topK >= candidateTokens ? {} : { topK };
 }
 
 /** The same for a further choice of one request: other draws, in an order that the seed decides. */

@@ -6,7 +6,9 @@ import { invalidValue } from "./invalid.ts";
 /** What of a task's input is about tools. */
 export type ToolFields = Pick<ChatInput, "tools" | "toolChoice" | "isSingleCall">;
 
-export const jsonObject = z.record(z.string(), z.json());
+/** Any JSON; the name is what the reference calls it. */
+const jsonValue = z.json().meta({ id: "Json" });
+export const jsonObject = z.record(z.string(), jsonValue);
 
 export const functionSchema = z.object({
   name: toolNameSchema,

@@ -17,6 +17,9 @@ const anthropicErrorSchema = z.object({
   request_id: z.string(),
 });
 
+/** Schemas that others refer to, by name; filled as the document is written, the same each time. */
+const shared: Record<string, unknown> = {};
+
 /** The router's reference as an OpenAPI 3.1 document, from the very schemas that requests are parsed with. */
 export function openApiDocument(origin: string): object {
   const paths: Record<string, Record<string, object>> = {};
@@ -35,7 +38,7 @@ export function openApiDocument(origin: string): object {
     paths,
     components: {
       securitySchemes: { key: { type: "http", scheme: "bearer", description: "A key: sk-…" } },
-      schemas: { Error: schemaOf(errorSchema), AnthropicError: schemaOf(anthropicErrorSchema) },
+      schemas: { Error: schemaOf(errorSchema), AnthropicError: schemaOf(anthropicErrorSchema), ...shared },
     },
   };
 }
@@ -91,11 +94,28 @@ function queryParameters(schema: z.ZodType): object[] {
   }));
 }
 
+/** A schema as the document has it: what it refers to stands among the document's own, where references lead. */
 function schemaOf(schema: z.ZodType): object {
-  const { $schema: _, ...described } = z.toJSONSchema(schema, {
-    io: "input",
-    unrepresentable: "any",
-    reused: "inline",
-  });
+  const {
+    $schema: _,
+    $defs,
+    ...described
+  } = withDocumentReferences(z.toJSONSchema(schema, { io: "input", unrepresentable: "any", reused: "inline" }));
+  Object.assign(shared, $defs);
   return described;
+}
+
+const definitions = "#/$defs/";
+
+/** References into a schema's own definitions as references into the document's. */
+function withDocumentReferences(schema: object): Record<string, unknown> {
+  return z
+    .record(z.string(), z.unknown())
+    .parse(
+      JSON.parse(JSON.stringify(schema), (key, value: unknown) =>
+        key === "$ref" && typeof value === "string" && value.startsWith(definitions)
+          ? `#/components/schemas/${value.slice(definitions.length)}`
+          : value,
+      ),
+    );
 }

@@ -6,6 +6,7 @@ import { embeddingRequestSchema } from "../openai/embedding-request.ts";
 import { responseRequestSchema } from "../responses/response-request.ts";
 import { batchListSchema, batchRequestSchema } from "../routes/batches.ts";
 import { fileFieldsSchema, fileListSchema } from "../routes/files.ts";
+import { appealSchema } from "../routes/node-verdicts.ts";
 import { inputItemsListSchema } from "../routes/responses.ts";
 
 /** One thing that the router can be asked, as its reference tells it. */
@@ -98,4 +99,19 @@ export const operations: readonly Operation[] = [
     body: { type: json, schema: countRequestSchema, example: { model, messages: question } },
   },
   { method: "get", path: "/v1/nodes/{id}", tag: "Nodes", summary: "Why a node of the account's gets work, or none" },
+  {
+    method: "get",
+    path: "/v1/nodes/{id}/verdicts",
+    tag: "Nodes",
+    summary: "What checks have said of its answers, and why",
+  },
+  {
+    ...{
+      method: "post",
+      path: "/v1/nodes/{id}/appeals",
+      tag: "Nodes",
+      summary: "Have a rejected answer checked once more",
+    },
+    body: { type: json, schema: appealSchema },
+  },
 ];

@@ -3,8 +3,10 @@ import { limits } from "../../core/limits.ts";
 import { Refusal } from "../../core/refusal.ts";
 import type { ChatInput, ChatMessage, OutputFormat, Sampling } from "../../core/wire/task-input.ts";
 import { metadataSchema } from "../openai/chat-request.ts";
+import { ignoredFields } from "../openai/ignored.ts";
 import { invalidValue } from "../openai/invalid.ts";
-import { networkSchema, refuseNetworkWishes } from "../openai/network.ts";
+import { charactersOf } from "../openai/messages.ts";
+import { type NetworkWishes, networkSchema, networkWishes } from "../openai/network.ts";
 import { parseRequest } from "../openai/parse-request.ts";
 import { randomSeed, temperatureSchema, tokenCount, topPSchema } from "../openai/sampling.ts";
 import {
@@ -80,6 +82,10 @@ export const responseRequestSchema = z.object({
   background: z.boolean().nullish(),
   metadata: metadataSchema,
   user: z.string().nullish(),
+  stream_options: z.object({ include_obfuscation: z.boolean().nullish() }).nullish(),
+  /** Of tools that the vendor runs itself, of which there are none here. */
+  max_tool_calls: z.int("must be a whole number").min(1, "must be at least 1").nullish(),
+  ...ignoredFields,
   network: networkSchema,
 });
 type ResponseRequest = z.output<typeof responseRequestSchema>;
@@ -95,8 +101,7 @@ const neutral = {
 };
 
 /** A response request, checked and defaulted; the turns before it are still to be looked up. */
-export interface ResponseOrder {
-  model: string;
+export interface ResponseOrder extends NetworkWishes {
   items: InputItem[];
   instructions: string | null;
   previousResponseId: string | null;
@@ -114,7 +119,7 @@ export interface ResponseOrder {
 export function parseResponseRequest(body: unknown): ResponseOrder {
   const request = parseRequest(responseRequestSchema, body);
   if (typeof body === "object" && body !== null) refuseUnsupported(body, unsupported, neutral);
-  refuseNetworkWishes(request.network);
+  const wishes = networkWishes(request);
   const isBackground = request.background ?? false;
   const isStored = request.store ?? true;
   if (isBackground && request.stream === true) {
@@ -123,7 +128,7 @@ export function parseResponseRequest(body: unknown): ResponseOrder {
   if (isBackground && !isStored) throw invalidValue("store", "a background response is stored");
   const asksLogprobs = request.include?.includes("message.output_text.logprobs") === true;
   return {
-    model: request.model,
+    ...wishes,
     items: itemsOf(request.input),
     instructions: request.instructions ?? null,
     previousResponseId: request.previous_response_id ?? null,
@@ -156,7 +161,7 @@ export function inputOf(
   const messages = [...instructed, ...turns];
   if (messages.length === 0) throw invalidValue("input", "must hold at least one item");
   if (messages.length > limits.messages) throw tooLarge(`${messages.length} turns`);
-  const characters = messages.reduce((sum, { content }) => sum + content.length, 0);
+  const characters = charactersOf(messages);
   if (characters > limits.promptCharacters) throw tooLarge(`${characters} characters`);
   return { kind: "chat", messages, sampling, ...tools, ...(format === undefined ? {} : { format }) };
 }

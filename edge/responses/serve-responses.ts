@@ -11,6 +11,7 @@ import { errorBody, toRefusal } from "../errors.ts";
 import type { StoredResponse } from "../objects/response-object.ts";
 import { networkOf } from "../openai/answer-fields.ts";
 import { sseResponse } from "../sse.ts";
+import type { TrustPolicy } from "../trust/trust-policy.ts";
 import {
   answerTurn,
   endedBody,
@@ -33,6 +34,8 @@ interface Making {
   items: readonly WholeItem[];
   turns: readonly ChatMessage[];
   input: ChatInput;
+  /** The policy that the request named, wherever it did. */
+  trust: TrustPolicy | undefined;
 }
 
 /** `POST /v1/responses`: whole, streamed, or in the background. */
@@ -45,14 +48,15 @@ export async function answerResponses(body: unknown, asked: Asked): Promise<Resp
   refuseLooseResults(turns);
   const input = inputOf(order, turns);
   const head = { id: `resp_${randomText(26)}`, createdAtMs: Date.now(), model: model.id, echo: order.echo };
-  const making: Making = { head, order, principal, items, turns, input };
+  const trust = order.trust ?? asked.trust;
+  const making: Making = { head, order, principal, items, turns, input, trust };
   if (order.isBackground) {
     const body = openBody(head, "queued");
     await save(making, { body, said: [] }, env);
     return Response.json(body, { headers });
   }
   const affinity = conversationKey({ accountId: principal.accountId, messages: input.messages });
-  const run = admit({ asked, model, input, affinity, isWhole: !order.isStream });
+  const run = admit({ asked, model, input, affinity, isWhole: !order.isStream, wishes: order });
   await run.begin();
   const reader = new AnswerReader(run, { input });
   return order.isStream ? streamed(reader, making, asked) : whole(reader, making, asked);
@@ -99,13 +103,14 @@ function streamed(reader: AnswerReader, making: Making, { env, headers, requestI
 
 /** Keeps a response; one that is yet to be worked on is begun by its object. */
 async function save(
-  { head, order, principal, items, turns, input }: Making,
+  { head, order, principal, items, turns, input, trust }: Making,
   { body, said }: { body: ResponseBody; said: readonly ChatMessage[] },
   env: Env,
 ): Promise<void> {
   const inputItems = items.map((item, place) => listedItem(item, itemIdOf("msg", head.id, 1_000 + place)));
   const stored: StoredResponse = { body, inputItems, turns: [...turns, ...said] };
-  const work = order.isBackground ? { principal, head: { ...head, echo: { ...head.echo } }, input } : undefined;
+  const wishes = { wantsEvidence: order.wantsEvidence, ...(trust === undefined ? {} : { trust }) };
+  const work = order.isBackground ? { principal, head: { ...head, echo: { ...head.echo } }, input, wishes } : undefined;
   await askAgain(() => responseStub(env, head.id).save(principal.accountId, stored, work));
 }
 

@@ -151,7 +151,8 @@ function filterOf(context: Context<AppEnv>): { accountId?: z.infer<typeof accoun
     : { accountId: parseRequest(z.object({ account: accountIdSchema }), { account: given }).account };
 }
 
-async function fromRecord<Rows>(query: () => Promise<Rows>): Promise<Rows> {
+/** What Postgres says, or a refusal `record_unavailable`. */
+export async function fromRecord<Rows>(query: () => Promise<Rows>): Promise<Rows> {
   try {
     return await query();
   } catch (cause) {

@@ -22,6 +22,15 @@ export const batchRequestSchema = z.object({
   endpoint: z.enum(batchEndpoints, { error: `must be one of ${batchEndpoints.join(", ")}` }),
   completion_window: z.literal("24h", { error: "must be 24h" }),
   metadata: metadataSchema,
+  output_expires_after: z
+    .object({
+      anchor: z.literal("created_at", { error: "must be created_at" }),
+      seconds: z
+        .int("must be a whole number")
+        .min(3_600, "must be at least 3600")
+        .max(2_592_000, "must be at most 2592000"),
+    })
+    .nullish(),
 });
 
 /** `POST /v1/batches`. */
@@ -36,6 +45,7 @@ export async function postBatch(context: Context<AppEnv>): Promise<Response> {
     ...{ id, principal, endpoint: request.endpoint, inputFileId: file.id, metadata: request.metadata ?? null },
     ...{ status: "validating", errors: [], outputFileId: null, errorFileId: null },
     ...{ createdAtMs, expiresAtMs: createdAtMs + windowMs },
+    ...(request.output_expires_after == null ? {} : { keptMs: request.output_expires_after.seconds * 1_000 }),
     ...{ inProgressAtMs: null, finalizingAtMs: null, cancellingAtMs: null, endedAtMs: null },
   };
   // First the account's list: a batch that is begun can always be found.

@@ -84,12 +84,9 @@ export const fileListSchema = z.object({
 /** `GET /v1/files`. */
 export async function getFiles(context: Context<AppEnv>): Promise<Response> {
   const { accountId } = await authenticate(context.req.raw, context.env);
-  const { purpose, ...query } = parseRequest(fileListSchema, context.req.query());
-  const { entries, hasMore } = await objectStub(context.env.ACCOUNT, accountId).shelf("file", {
-    ...{ ...query, after: query.after },
-  });
-  const bodies = entries.map((entry) => fileBodySchema.parse(JSON.parse(entry.body)));
-  const data = purpose === undefined ? bodies : bodies.filter((body) => body.purpose === purpose);
+  const { after, ...query } = parseRequest(fileListSchema, context.req.query());
+  const { entries, hasMore } = await objectStub(context.env.ACCOUNT, accountId).shelf("file", { ...query, after });
+  const data = entries.map((entry) => fileBodySchema.parse(JSON.parse(entry.body)));
   return context.json({
     object: "list",
     data,

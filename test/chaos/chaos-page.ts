@@ -1,15 +1,5 @@
-import { z } from "zod";
-import { faultOutcomeSchema, faultTable } from "./fault-table.ts";
-
-/** What a run of faults leaves behind. */
-export const faultReportSchema = z.strictObject({
-  seed: z.int(),
-  outcomes: z.array(faultOutcomeSchema).min(1),
-  /** Streams asked for, and tasks found in the record. */
-  streams: z.int(),
-  tasks: z.int(),
-});
-export type FaultReport = z.infer<typeof faultReportSchema>;
+import type { FaultReport, PostgresReport } from "./chaos-report.ts";
+import { faultTable } from "./fault-table.ts";
 
 /**
  * The page `docs/chaos.md` of a run, as Markdown. `date` is the day of the run as `2026-01-31`; `cores` are those of the
@@ -17,7 +7,7 @@ export type FaultReport = z.infer<typeof faultReportSchema>;
  */
 export function chaosPage(
   { seed, outcomes, streams, tasks }: FaultReport,
-  { date, cores }: { date: string; cores: number },
+  { date, cores, postgres }: { date: string; cores: number; postgres?: PostgresReport },
 ): string {
   return `<!-- Written by \`npm run chaos\`; what is changed here by hand is lost. -->
 # Faults in a row
@@ -36,8 +26,15 @@ ${faultTable(outcomes)}
 
 ${outcomes.length} faults, ${streams} streams asked for, ${tasks} tasks in the record. Seed ${seed}, ${date}, ${cores} cores for everything, so that
 silences are those of a busy machine.
-
+${postgres === undefined ? "" : postgresLines(postgres, date)}
 Cancelling, half-open sockets, stopped processes, kills of workerd and of Postgres have tests of their own beside this run
 (\`test/chaos\`); \`npm run chaos -- --long\` leaves Postgres down for two minutes. A short run is part of \`npm test\`.
+`;
+}
+
+function postgresLines({ downMs, streams, whileDown }: PostgresReport, date: string): string {
+  return `
+**Postgres killed under load** and away for ${downMs / 1_000} s (${date}): ${streams} short streams were asked for, ${whileDown} of which were
+over before it was back. None failed, and afterwards each had its rows of task, attempt and usage, once.
 `;
 }

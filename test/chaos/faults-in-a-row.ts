@@ -1,5 +1,5 @@
-import { writeFileSync } from "node:fs";
 import { expect, test } from "vitest";
+import { writeReport } from "./chaos-report.ts";
 import { runFaults } from "./fault-run.ts";
 import { faultTable } from "./fault-table.ts";
 import type { ChaosNetwork } from "./network.ts";
@@ -10,7 +10,7 @@ const faultMs = 60_000;
 
 /** Many faults in a row on a network of three nodes; prints the counts, and writes them where that is asked for. */
 export function describeFaultsInARow(getNetwork: () => ChaosNetwork): void {
-  const { faults: count, seed, reportPath } = settings;
+  const { faults: count, seed } = settings;
 
   test(`${count} faults in a row: no client sees a broken stream, and no task is lost or recorded twice`, {
     timeout: count * faultMs,
@@ -18,7 +18,7 @@ export function describeFaultsInARow(getNetwork: () => ChaosNetwork): void {
     const result = await runFaults(getNetwork(), { count, seed, say: (line) => console.log(line) });
     const { outcomes, streams, tasks } = result;
     console.log(`${count} faults, seed ${seed}\n\n${faultTable(outcomes)}\n`);
-    if (reportPath !== undefined) writeFileSync(reportPath, JSON.stringify({ seed, ...result }));
+    writeReport("faults", { seed, ...result });
     expect(outcomes.flatMap(({ answerProblems }) => answerProblems)).toEqual([]);
     expect(outcomes.flatMap(({ recordProblems }) => recordProblems)).toEqual([]);
     expect([outcomes.length, tasks]).toEqual([count, streams]);

@@ -149,6 +149,17 @@ export class ChaosNetwork {
     if (!response.ok) throw new Error(`${object} ${name} was not reset: ${said}`);
   }
 
+  /** The event trace of an object's core, as the admin exports it. */
+  async traceOf(object: "node" | "pool", name: string): Promise<string> {
+    const query = new URLSearchParams({ object, name });
+    const response = await fetch(`${this.#origin}/v1/admin/trace?${query}`, {
+      headers: { authorization: `Bearer ${this.#adminKey}` },
+    });
+    const said = await response.text();
+    if (!response.ok) throw new Error(`There is no trace of ${object} ${name}: ${said}`);
+    return said;
+  }
+
   /** SIGKILLs workerd, and resolves once another listens in its place. */
   async killWorkerd(): Promise<void> {
     const before = this.#routerLines();

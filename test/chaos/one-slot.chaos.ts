@@ -127,6 +127,28 @@ test.each([
   expect(node.outputs().map(({ taskId }) => taskId)).not.toContain(tasks[0]?.taskId);
 });
 
+test("a client that closes in good order while its stream is queued stops its node within a second of the ack", async () => {
+  await newConsumer("the one served");
+  const busy = consumer.stream({ prompt: longAnswer(1), maxTokens: 300 });
+  const busyTaskId = await busy.begun();
+  await newConsumer("the one queued");
+  const queued = consumer.stream({ prompt: longAnswer(2), maxTokens: 300 });
+  await new Promise((resolve) => setTimeout(resolve, queuedAfterMs));
+  queued.leave();
+  expect((await queued.done).taskId).toBeUndefined();
+  busy.leave();
+  await node.loggedEnd(busyTaskId, 10_000);
+  // Nothing was written to it, so the router may learn only by its first words that nobody listens.
+  const { tasks, usage } = await onlyRecord();
+  expect(tasks).toMatchObject([{ state: "cancelled" }]);
+  for (const attempt of network.attemptsOf(tasks[0]?.taskId ?? busyTaskId)) {
+    const { output } = await node.loggedEnd(attempt.taskId, 10_000);
+    expect(output).toMatchObject({ attemptId: attempt.attemptId, outcome: "cancelled" });
+    expect((attempt.cancelledAtMs ?? Number.POSITIVE_INFINITY) - (attempt.ackedAtMs ?? 0)).toBeLessThan(stopWithinMs);
+    expect(usage).toMatchObject([{ completionTokens: output.tokenIds.length }]);
+  }
+});
+
 test("a request that is queued when its pool is reset is served when there is room", async () => {
   await newConsumer("the one served");
   const busy = consumer.stream({ prompt: longAnswer(1), maxTokens: 300 });

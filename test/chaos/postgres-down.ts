@@ -1,4 +1,5 @@
 import { expect, test } from "vitest";
+import { writeReport } from "./chaos-report.ts";
 import type { ChaosNetwork } from "./network.ts";
 import { settings } from "./settings.ts";
 import type { Received } from "./stream-reader.ts";
@@ -46,5 +47,9 @@ export function describePostgresDown(getNetwork: () => ChaosNetwork): void {
         expect(rows.find((row) => row.taskId === taskId)).toMatchObject({ ...usage });
       }
     }
+    console.log(
+      `Postgres down for ${postgresDownMs / 1_000} s: ${answers.length} streams, ${whileDown} ended meanwhile`,
+    );
+    writeReport("postgres", { downMs: postgresDownMs, streams: answers.length, whileDown });
   });
 }

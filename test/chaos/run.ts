@@ -1,10 +1,11 @@
 import { spawn } from "node:child_process";
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import os from "node:os";
 import { join, resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { z } from "zod";
-import { chaosPage, faultReportSchema } from "./chaos-page.ts";
+import { chaosPage } from "./chaos-page.ts";
+import { readReports } from "./chaos-report.ts";
 import { settings } from "./settings.ts";
 
 const usage = `npm run chaos -- [options]
@@ -20,16 +21,13 @@ const leastForPage = 200;
 const root = resolve(import.meta.dirname, "../..");
 
 const flags = readFlags();
-const scratch = mkdtempSync(join(os.tmpdir(), "cortensor-chaos-report-"));
-const report = join(scratch, "report.json");
+const scratch = mkdtempSync(join(os.tmpdir(), "cortensor-chaos-reports-"));
 const code = await runTests();
-if (existsSync(report)) {
-  const run = faultReportSchema.parse(JSON.parse(readFileSync(report, "utf8")));
-  if (run.outcomes.length >= leastForPage) {
-    const date = new Date().toISOString().slice(0, 10);
-    writeFileSync(join(root, "docs/chaos.md"), chaosPage(run, { date, cores: os.availableParallelism() }));
-    console.log("docs/chaos.md is written.");
-  }
+const { faults, ...others } = readReports(scratch);
+if (faults !== undefined && faults.outcomes.length >= leastForPage) {
+  const date = new Date().toISOString().slice(0, 10);
+  writeFileSync(join(root, "docs/chaos.md"), chaosPage(faults, { date, cores: os.availableParallelism(), ...others }));
+  console.log("docs/chaos.md is written.");
 }
 rmSync(scratch, { recursive: true, force: true });
 process.exit(code);
@@ -43,7 +41,7 @@ function runTests(): Promise<number> {
       ...process.env,
       CHAOS_FAULTS: String(flags.faults),
       CHAOS_SEED: String(flags.seed),
-      CHAOS_REPORT: report,
+      CHAOS_REPORTS: scratch,
       ...(flags.long ? { CHAOS_POSTGRES_DOWN_SECONDS: "120", CHAOS_BATCH_LINES: "1000" } : {}),
     },
   });

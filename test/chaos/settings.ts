@@ -9,8 +9,8 @@ const settingsSchema = z.object({
   CHAOS_POSTGRES_DOWN_SECONDS: z.coerce.number().int().min(1).max(3_600).default(15),
   /** What the run of faults is drawn from. */
   CHAOS_SEED: z.coerce.number().int().min(0).max(0xffff_ffff).default(1),
-  /** Where the counts of the run are written as JSON, besides the terminal. */
-  CHAOS_REPORT: z.string().optional(),
+  /** Folder in which the counts of the run are written as JSON, besides the terminal. */
+  CHAOS_REPORTS: z.string().optional(),
 });
 
 const read = settingsSchema.parse(process.env);
@@ -21,5 +21,5 @@ export const settings = {
   batchLines: read.CHAOS_BATCH_LINES,
   postgresDownMs: read.CHAOS_POSTGRES_DOWN_SECONDS * 1_000,
   seed: read.CHAOS_SEED,
-  reportPath: read.CHAOS_REPORT,
+  reportsFolder: read.CHAOS_REPORTS,
 } as const;

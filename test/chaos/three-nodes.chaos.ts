@@ -4,6 +4,7 @@ import { describeFaultsInARow } from "./faults-in-a-row.ts";
 import { ChaosNetwork } from "./network.ts";
 import { describePostgresDown } from "./postgres-down.ts";
 import { describeStreamFaults } from "./stream-faults.ts";
+import { describeTraces } from "./traces.ts";
 
 let network: ChaosNetwork;
 const getNetwork = () => network;
@@ -20,4 +21,5 @@ afterEach(({ task }) => {
 describeStreamFaults(getNetwork);
 describeFaultsInARow(getNetwork);
 describePostgresDown(getNetwork);
+describeTraces(getNetwork);
 describeBatchKills(getNetwork);

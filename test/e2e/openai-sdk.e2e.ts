@@ -2,7 +2,11 @@ import OpenAI from "openai";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { z } from "zod";
 import { DevnetProcess, newFolder } from "./devnet-process.ts";
+import { embeddingsAsNumbers } from "./embedding-numbers.ts";
 import { ensurePython, runPython } from "./python.ts";
+import { VendorSpec } from "./vendor-specs.ts";
+import { WatchedFetch } from "./watched-fetch.ts";
+import { WatchedProxy } from "./watched-proxy.ts";
 
 const chatModel = "smollm2-135m-instruct";
 const embeddingModel = "all-minilm-l6-v2";
@@ -14,10 +18,26 @@ const texts = ["That is a happy person", "That is a very happy person", "Today i
 
 let devnet: DevnetProcess;
 let client: OpenAI;
+let watched: { node: WatchedFetch; python: WatchedFetch };
+let proxy: WatchedProxy;
 /** Bodies of the requests that the SDK sent, newest last. */
 const sent: unknown[] = [];
 
+const error = "ErrorResponse";
+const schemas = {
+  "/v1/chat/completions": {
+    ...{ body: "CreateChatCompletionResponse", event: "CreateChatCompletionStreamResponse", error },
+  },
+  "/v1/embeddings": { body: "CreateEmbeddingResponse", error, heldAs: embeddingsAsNumbers },
+  "/v1/models": { body: "ListModelsResponse", error },
+  [`/v1/models/${chatModel}`]: { body: "Model", error },
+};
+
 beforeAll(async () => {
+  const spec = await VendorSpec.load("openai");
+  const watch = () =>
+    new WatchedFetch(spec, (_, asked) => Object.entries(schemas).find(([path]) => path === asked)?.[1] ?? { error });
+  watched = { node: watch(), python: watch() };
   devnet = await DevnetProcess.start({ folder: newFolder(), models: [chatModel, embeddingModel], cache: "shared" });
   client = new OpenAI({
     baseURL: devnet.baseUrl,
@@ -25,11 +45,15 @@ beforeAll(async () => {
     maxRetries: 0,
     fetch: (url, init) => {
       if (typeof init?.body === "string") sent.push(JSON.parse(init.body));
-      return fetch(url, init);
+      return watched.node.fetch(url, init);
     },
   });
+  proxy = await WatchedProxy.start(devnet.origin, watched.python);
 });
-afterAll(() => devnet.remove());
+afterAll(async () => {
+  await proxy.close();
+  await devnet.remove();
+});
 
 /** Cosine of the angle between two vectors of one length. */
 function cosine(left: readonly number[], right: readonly number[]): number {
@@ -145,7 +169,9 @@ describe("the openai package for Node, given only a URL and a key", () => {
   });
 
   test("a refusal arrives as the package's own error, with status, code and request id", async () => {
-    const stranger = new OpenAI({ baseURL: devnet.baseUrl, apiKey: "sk-wrong", maxRetries: 0 });
+    const stranger = new OpenAI({
+      ...{ baseURL: devnet.baseUrl, apiKey: "sk-wrong", maxRetries: 0, fetch: watched.node.fetch },
+    });
     const error = await stranger.models.list().then(
       () => undefined,
       (caught: unknown) => caught,
@@ -173,7 +199,8 @@ describe("the openai package for Python, given only a URL and a key", () => {
   let result: z.infer<typeof resultSchema>;
 
   beforeAll(async () => {
-    const { baseUrl, apiKey } = devnet;
+    const { apiKey } = devnet;
+    const { baseUrl } = proxy;
     const asked = { baseUrl, apiKey, chatModel, embeddingModel, messages, texts };
     result = resultSchema.parse(await runPython(ensurePython(), "openai_client.py", asked));
   });
@@ -203,3 +230,18 @@ describe("the openai package for Python, given only a URL and a key", () => {
     expect(result.wrongKey).toEqual({ status: 401, code: "invalid_api_key" });
   });
 });
+
+test.each([
+  ["Node", "node"],
+  ["Python", "python"],
+] as const)(
+  "all that the package for %s was answered fitted OpenAI's own description, which refuses what is spoilt",
+  (_, of) => {
+    expect(watched[of].problems).toEqual([]);
+    const names = Object.values(schemas).flatMap((each) =>
+      ["body", "event", "error"].flatMap((what) => Reflect.get(each, what) ?? []),
+    );
+    expect(new Set(watched[of].fitting.keys())).toEqual(new Set(names));
+    expect(watched[of].schemasThatTakeAll()).toEqual([]);
+  },
+);

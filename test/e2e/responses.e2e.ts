@@ -215,6 +215,23 @@ describe("in the background", () => {
     expect(await client.responses.retrieve(begun.id)).toMatchObject({ status: "cancelled" });
   });
 
+  test("one that is under way at a restart of everything is done after it", async () => {
+    const begun = await client.responses.create({
+      ...{ ...common, max_output_tokens: 300, background: true, input: "Count from one to a thousand." },
+    });
+    await until("it is under way", async () => {
+      const { status } = await client.responses.retrieve(begun.id);
+      return status === "in_progress" || undefined;
+    });
+    await devnet.stop();
+    await start();
+    const ended = await until("the response is over", () => retrieve(begun.id), { withinMs: 120_000 });
+    expect(ended).toMatchObject({
+      status: expect.stringMatching(/^(completed|incomplete)$/),
+      output: [{ type: "message" }],
+    });
+  });
+
   test("one that no node can do has failed", async () => {
     const input = "word ".repeat(5_000);
     const begun = await client.responses.create({ ...common, background: true, input });
@@ -224,6 +241,35 @@ describe("in the background", () => {
       error: { code: "server_error", message: expect.stringMatching(/tokens/) },
     });
   });
+});
+
+test("what is not to be stored is not kept, and cannot be gone on from", async () => {
+  const { id } = await client.responses.create({ ...common, max_output_tokens: 2, input: "Hello", store: false });
+  const gone = { status: 404, code: "response_not_found" };
+  expect(await refusalOf(client.responses.retrieve(id))).toMatchObject(gone);
+  const goOn = client.responses.create({ ...common, previous_response_id: id, input: "Hello" });
+  expect(await refusalOf(goOn)).toMatchObject({ ...gone, param: "previous_response_id" });
+});
+
+test("items of an input come page by page, in the order that is asked for", async () => {
+  const input = ["one", "two", "three"].map((content) => ({ role: "user" as const, content }));
+  const { id } = await client.responses.create({ ...common, max_output_tokens: 2, input });
+  const textsOf = async (order: "asc" | "desc") => {
+    const texts: unknown[] = [];
+    for await (const item of client.responses.inputItems.list(id, { limit: 2, order })) {
+      texts.push(item.type === "message" ? item.content : item);
+    }
+    return texts;
+  };
+  const asked = ["one", "two", "three"].map((text) => [{ type: "input_text", text }]);
+  expect(await textsOf("asc")).toEqual(asked);
+  expect(await textsOf("desc")).toEqual(asked.toReversed());
+});
+
+test("a stored response is not streamed again", async () => {
+  const { id } = await client.responses.create({ ...common, max_output_tokens: 2, input: "Hello" });
+  const refused = { status: 400, code: "unsupported_parameter", param: "stream" };
+  expect(await refusalOf(client.responses.retrieve(id, { stream: true }))).toEqual(refused);
 });
 
 test.each<[guarantee: string, fields: object, param: string]>([

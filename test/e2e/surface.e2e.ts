@@ -334,6 +334,21 @@ describe("the Anthropic SDK", () => {
     expect(second.content.length).toBeGreaterThan(0);
   });
 
+  test("a schema's answer parses and fits, whole, streamed, and as the SDK's own parser reads it", async () => {
+    const format = { type: "json_schema" as const, schema: weatherSchema };
+    const wish = { ...ask, output_config: { format } };
+    const whole = await anthropic.messages.create(wish);
+    expect(whole.stop_reason).toBe("end_turn");
+    const text = whole.content[0]?.type === "text" ? whole.content[0].text : "";
+    weatherOf(text);
+    const streamed = await anthropic.messages.stream(wish).finalMessage();
+    expect(streamed.content).toMatchObject([{ type: "text", text }]);
+    const { parsed_output: parsed } = await anthropic.messages.parse({
+      ...{ ...ask, output_config: { format: { ...format, parse: (json: string): unknown => JSON.parse(json) } } },
+    });
+    expect(parsed).toEqual(JSON.parse(text));
+  });
+
   test("errors come in Anthropic's envelope", async () => {
     const failing = async (action: Promise<unknown>) =>
       action.then(
@@ -357,6 +372,7 @@ describe("the Anthropic SDK", () => {
       apiKey: "sk-nobody",
       baseURL: devnet.baseUrl.replace(/\/v1$/, ""),
       maxRetries: 0,
+      fetch: watched.anthropic.fetch,
     });
     expect(await failing(stranger.messages.create(ask))).toEqual([401, envelope("authentication_error")]);
     expect(await failing(anthropic.get("/v1/messages"))).toEqual([405, envelope("invalid_request_error")]);

@@ -27,6 +27,12 @@ const typeSchema = z.looseObject({
   }),
 });
 
+const objectSchema = z.looseObject({
+  $ref: z.string().optional(),
+  allOf: z.array(z.unknown()).optional(),
+  properties: z.record(z.string(), z.unknown()).optional(),
+});
+
 /** What a schema's `type` member may say. */
 function typesOf(schema: unknown): string[] {
   const parsed = typeSchema.safeParse(schema);
@@ -76,6 +82,17 @@ export class VendorSpec {
       ({ $ref }) => $ref?.split("/").at(-1) ?? [],
     );
     return variants.find((variant) => typesOf(this.#schemas[variant]).includes(typed.data.type)) ?? name;
+  }
+
+  /** The names of an object's members, with those of all that it is put together from. */
+  propertiesOf(name: string): string[] {
+    return [...new Set(this.#propertiesIn(this.#schemas[name]))];
+  }
+
+  #propertiesIn(value: unknown): string[] {
+    const { $ref, allOf = [], properties = {} } = objectSchema.parse(value);
+    const referred = $ref === undefined ? [] : this.#propertiesIn(this.#schemas[$ref.split("/").at(-1) ?? ""]);
+    return [...referred, ...allOf.flatMap((each) => this.#propertiesIn(each)), ...Object.keys(properties)];
   }
 
   #validator(name: string): ValidateFunction {

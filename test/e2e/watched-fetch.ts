@@ -10,8 +10,8 @@ export interface AnswerSchemas {
   error: string;
   /** Of each event of a stream: a name, or one for each event's `type`. */
   event?: string;
-  /** What an event is held as, where the description is known to be narrower than the vendor's own service. */
-  heldAs?: (event: object) => object;
+  /** What a body or an event is held as, where the description is known to be narrower than the vendor's own service. */
+  heldAs?: (answer: object) => object;
 }
 
 /**
@@ -40,7 +40,10 @@ export class WatchedFetch {
     const text = await response.text();
     const schema = response.ok ? schemas.body : schemas.error;
     if (schema === undefined) this.problems.push(`${url.pathname} has no schema for a body`);
-    else if (schema !== null) this.#hold(schema, bodySchema.parse(JSON.parse(text)), url.pathname);
+    else if (schema !== null) {
+      const body = bodySchema.parse(JSON.parse(text));
+      this.#hold(schema, response.ok ? (schemas.heldAs?.(body) ?? body) : body, url.pathname);
+    }
     return new Response(text, response);
   };
 

@@ -2,9 +2,18 @@ import { env, runInDurableObject } from "cloudflare:test";
 import { AccountObject } from "../../edge/objects/account-object.ts";
 import { NodeObject } from "../../edge/objects/node-object.ts";
 import { PoolObject } from "../../edge/objects/pool-object.ts";
+import { ResponseObject } from "../../edge/objects/response-object.ts";
+import { SessionObject } from "../../edge/objects/session-object.ts";
 import { StatusObject, statusStub } from "../../edge/objects/status-object.ts";
 
-const classes = { account: AccountObject, node: NodeObject, pool: PoolObject, status: StatusObject };
+const classes = {
+  account: AccountObject,
+  node: NodeObject,
+  pool: PoolObject,
+  response: ResponseObject,
+  session: SessionObject,
+  status: StatusObject,
+};
 
 /** What the platform calls by itself, and no object or Worker. */
 const ownCalls = new Set(["constructor", "fetch", "alarm", "webSocketMessage", "webSocketClose", "webSocketError"]);

@@ -19,8 +19,11 @@ import { FakeNode, type NodeIdentity, newIdentity, routerHost } from "./fake-nod
 import { until } from "./until.ts";
 
 /** A model file that nobody else has: fresh name, fresh hash. */
-export function newCard(fields: { kind?: ModelCard["kind"]; slots?: number; name?: string } = {}): ModelCard {
-  const { kind = "chat", slots = 4, name = `model-${randomText(12)}` } = fields;
+export function newCard(
+  fields: Partial<Pick<ModelCard, "kind" | "slots" | "decoding">> & { name?: string } = {},
+): ModelCard {
+  // A fake node says what its test has it say: nobody could check that.
+  const { kind = "chat", slots = 4, name = `model-${randomText(12)}`, decoding = "own" } = fields;
   return modelCardSchema.parse({
     name,
     fileSha256: newHash(),
@@ -32,6 +35,7 @@ export function newCard(fields: { kind?: ModelCard["kind"]; slots?: number; name
     ...(kind === "chat" ? {} : { dimensions: 2 }),
     slots,
     tokensPerSecond: 10,
+    decoding,
   });
 }
 
@@ -44,8 +48,12 @@ function newHash(): ModelCard["fileSha256"] {
  * Model files whose names the router knows already, so that no test waits for its list of names to be read again
  * (once a second at most). No node holds them yet.
  */
-export async function listedCards(count: number, kind?: ModelCard["kind"]): Promise<ModelCard[]> {
-  const cards = Array.from({ length: count }, () => newCard({ ...(kind === undefined ? {} : { kind }) }));
+export async function listedCards(
+  count: number,
+  kind: ModelCard["kind"] = "chat",
+  decoding: ModelCard["decoding"] = "own",
+): Promise<ModelCard[]> {
+  const cards = Array.from({ length: count }, () => newCard({ kind, ...(decoding === undefined ? {} : { decoding }) }));
   for (const card of cards) {
     const nobody = { liveNodes: 0, slots: 0, freeSlots: 0, waiting: 0, atMs: Date.now() };
     await statusStub(env).reportPool({ card, ...nobody });
@@ -84,17 +92,21 @@ export async function newKey(): Promise<{ id: KeyId; accountId: AccountId; key: 
 }
 
 /** A node that is welcome, with an invite of its own. It has pulled nothing yet. */
-export async function welcomed(models: readonly ModelCard[], identity?: NodeIdentity): Promise<FakeNode> {
+export async function welcomed(
+  models: readonly ModelCard[],
+  identity?: NodeIdentity,
+  invite?: { token: string },
+): Promise<FakeNode> {
   const node = await FakeNode.dial(identity ?? (await newIdentity()));
-  const { token } = await newInvite();
+  const { token } = invite ?? (await newInvite());
   node.send(await node.hello({ models, invite: token }));
   await node.next("welcome");
   return node;
 }
 
 /** A node that is welcome, has pulled `credits` of its one model, and is known to the model's pool. */
-export async function pooled(card: ModelCard, credits: number): Promise<FakeNode> {
-  const node = await welcomed([card]);
+export async function pooled(card: ModelCard, credits: number, invite?: { token: string }): Promise<FakeNode> {
+  const node = await welcomed([card], undefined, invite);
   node.pull(card.fileSha256, credits);
   await untilMember(card, node);
   return node;

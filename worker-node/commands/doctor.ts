@@ -6,6 +6,7 @@ import { describeHardware } from "../engine/hardware.ts";
 import { openLlama } from "../engine/open-llama.ts";
 import { loadEngines } from "../load-engines.ts";
 import { heldModels } from "../models/hold-models.ts";
+import { checkOneself } from "./check-oneself.ts";
 
 const gib = 1024 ** 3;
 
@@ -66,6 +67,17 @@ export async function doctor({
       const loaded = await loadEngines({ models: [model], gpu, slots: 1, contextTokens: 512, out: warn });
       for (const { card, engine } of loaded.models) {
         good(`${card.name} (${card.quantization}, ${card.kind}) runs at ${card.tokensPerSecond} tokens/s`);
+        if (card.kind === "chat") {
+          const { outcome, meanMargin, threshold } = await checkOneself(engine, card.fileSha256);
+          const margin = `mean margin ${meanMargin.toFixed(4)}, at most ${threshold} is plausible`;
+          if (outcome === "plausible") good(`${card.name}: others can check its answers, and it theirs (${margin})`);
+          else {
+            bad(
+              `${card.name}: it does not find its own answer plausible (${margin}), so others will not either, and the ` +
+                "router will suspend this node. Try --gpu off: where that helps it is the GPU (driver, memory, overclocking).",
+            );
+          }
+        }
         await engine.dispose();
       }
       await loaded.llama.dispose();

@@ -102,11 +102,12 @@ export async function start(options: StartOptions): Promise<number> {
   });
   const tasks = new TaskRunner({
     models: models.map(({ card, engine }) => ({ ...card, engine })),
+    privateKey: key.privateKey,
     send: (frame) => connection.send(frame),
     onFinished: (task) => {
       out(taskLine(task, new Date()));
       outputLog?.write(task);
-      status.count(task);
+      status.count({ ...task, kind: task.frame.input.kind });
     },
   });
   runner = tasks;

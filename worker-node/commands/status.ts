@@ -25,7 +25,7 @@ export function status({
     ...modelLines(known, { isServing: isRunning && known.state === "active" }),
     [
       "work",
-      `${known.running} running, ${known.tasksDone} done, ${known.tasksFailed} failed, ${known.tasksResumed} resumed, ${known.tokensOut} tokens out`,
+      `${known.running} running, ${known.tasksDone} done, ${known.checksDone} checks, ${known.tasksFailed} failed, ${known.tasksResumed} resumed, ${known.tokensOut} tokens out`,
     ],
     ["socket", socketLine(known)],
     ["since", new Date(known.startedAtMs).toISOString()],

@@ -196,3 +196,13 @@ describe("an ack", () => {
     expect(gathered).toEqual([{ acks: [ack], pieces: [{ attemptId: attempt(10), text: "y" }] }]);
   });
 });
+
+test("a check's report goes out at once, whole, and behind its ack", () => {
+  const report = { findings: [{ position: 0, margin: 0, rank: 0 }], isTextOfTokens: true, isEndRight: true };
+  batcher.addText(b, { text: "b0", tokenIds: [] });
+  batcher.addAck(a, 7);
+  batcher.addReport(a, report);
+  expect(gathered.at(-1)).toEqual({ acks: [{ attemptId: a, promptTokens: 7 }], pieces: [{ attemptId: a, report }] });
+  batcher.end(a);
+  expect(gathered).toHaveLength(2);
+});

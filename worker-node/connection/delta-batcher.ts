@@ -1,5 +1,5 @@
 import type { AttemptId } from "../../core/ids.ts";
-import type { Logprob } from "../../core/wire/node-frame.ts";
+import type { CheckReport, Logprob } from "../../core/wire/node-frame.ts";
 import type { ChatPiece } from "../engine/engine.ts";
 import type { Piece } from "./held-attempts.ts";
 
@@ -17,6 +17,7 @@ interface Pending {
   logprobs: Logprob[];
   vectors: { index: number; float32: string }[];
   vectorBytes: number;
+  report: CheckReport | undefined;
   /** True once a piece has gone out. */
   hasBegun: boolean;
 }
@@ -68,6 +69,12 @@ export class DeltaBatcher {
     else this.#schedule(tickFor(this.#pending.size));
   }
 
+  /** Adds what a check came to, and hands it on at once: its end follows. */
+  addReport(attemptId: AttemptId, report: CheckReport): void {
+    this.#of(attemptId).report = report;
+    this.#flush();
+  }
+
   /** Hands on what an answer has left and forgets it. */
   end(attemptId: AttemptId): void {
     const pending = this.#pending.get(attemptId);
@@ -96,7 +103,7 @@ export class DeltaBatcher {
     this.#dueAtMs = Number.POSITIVE_INFINITY;
     const gathered: Gathered = { acks: [], pieces: [] };
     for (const [attemptId, pending] of this.#pending) {
-      const { promptTokens, text, tokenIds, logprobs, vectors, hasBegun } = pending;
+      const { promptTokens, text, tokenIds, logprobs, vectors, report, hasBegun } = pending;
       if (promptTokens !== undefined) gathered.acks.push({ attemptId, promptTokens });
       if (isFilled(pending)) {
         gathered.pieces.push({
@@ -105,6 +112,7 @@ export class DeltaBatcher {
           ...(tokenIds.length === 0 ? {} : { tokenIds }),
           ...(logprobs.length === 0 ? {} : { logprobs }),
           ...(vectors.length === 0 ? {} : { vectors }),
+          ...(report === undefined ? {} : { report }),
         });
       }
       this.#pending.set(attemptId, emptyPending({ hasBegun: hasBegun || isFilled(pending) }));
@@ -114,11 +122,12 @@ export class DeltaBatcher {
 }
 
 function emptyPending({ hasBegun }: { hasBegun: boolean }): Pending {
-  return { promptTokens: undefined, text: "", tokenIds: [], logprobs: [], vectors: [], vectorBytes: 0, hasBegun };
+  const nothing = { text: "", tokenIds: [], logprobs: [], vectors: [], vectorBytes: 0, report: undefined };
+  return { promptTokens: undefined, ...nothing, hasBegun };
 }
 
-function isFilled(pending: Pending): boolean {
-  return pending.text !== "" || pending.tokenIds.length > 0 || pending.vectors.length > 0;
+function isFilled({ text, tokenIds, vectors, report }: Pending): boolean {
+  return text !== "" || tokenIds.length > 0 || vectors.length > 0 || report !== undefined;
 }
 
 function tickFor(answers: number): number {

@@ -470,3 +470,36 @@ describe("everything is delivered", () => {
     expect(held.isDelivered(startMs + afterMs)).toBe(isDelivered);
   });
 });
+
+describe("an end", () => {
+  test("keeps what the node stands by and the prompt's ids, told again as they were", () => {
+    started(a, 1);
+    const commitment = { head: "h".repeat(43), signature: "s".repeat(86) };
+    const ending = { attemptId: a, finishReason: "stop" as const, commitment, promptIds: [1, 2, 3] };
+    const [frame] = held.commit(ending, startMs);
+    expect(frame).toEqual({ ...commitFrame(a, 1), commitment, promptIds: [1, 2, 3] });
+    held.lost(startMs);
+    expect(held.welcomed([{ attemptId: a, nextSeq: 1 }], startMs).frames).toEqual([ackFrame(a), frame]);
+  });
+
+  test("with ids of long prompts counts for what ended attempts may keep together", () => {
+    const promptIds = new Array<number>(1_000_000).fill(1);
+    for (let number = 1; number <= 3; number += 1) {
+      started(attempt(number), 1);
+      held.commit({ attemptId: attempt(number), finishReason: "stop", promptIds }, startMs);
+    }
+    expect([1, 2, 3].map((number) => isHeld(attempt(number)))).toEqual([false, true, true]);
+  });
+});
+
+test("a report is kept and told again like any piece", () => {
+  const report = { findings: [{ position: 0, margin: 0, rank: 0 }], isTextOfTokens: true, isEndRight: true };
+  started(a, 0);
+  expect(held.pieces([{ attemptId: a, report }])).toEqual([
+    { type: "delta", items: [{ attemptId: a, seq: 0, report }] },
+  ]);
+  commit(a);
+  held.lost(startMs);
+  const { frames } = held.welcomed([{ attemptId: a, nextSeq: 0 }], startMs);
+  expect(frames[1]).toEqual({ type: "delta", items: [{ attemptId: a, seq: 0, report }] });
+});

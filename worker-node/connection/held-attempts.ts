@@ -6,6 +6,8 @@ import type { RouterFrame } from "../../core/wire/router-frame.ts";
 type FrameOf<Type extends NodeFrame["type"]> = Extract<NodeFrame, { type: Type }>;
 type Lease = Extract<RouterFrame, { type: "welcome" }>["leases"][number];
 
+type CommitCount = "promptTokens" | "completionTokens";
+
 /** A piece of an answer before it has its number. */
 export type Piece = Omit<DeltaItem, "seq">;
 
@@ -119,21 +121,14 @@ export class HeldAttempts {
   }
 
   /** Records that an answer is whole, or stopped. Its counts are those of its ack and its pieces. */
-  commit(
-    {
-      attemptId,
-      finishReason,
-      stopSequence,
-    }: { attemptId: AttemptId; finishReason: CommitFrame["finishReason"]; stopSequence?: string | undefined },
-    nowMs: number,
-  ): NodeFrame[] {
+  commit({ attemptId, ...ending }: Omit<CommitFrame, "type" | CommitCount>, nowMs: number): NodeFrame[] {
     const held = this.#running.get(attemptId);
     if (held === undefined) return [];
     if (held.ack === undefined) throw new Error(`${attemptId} is committed before it was acked`);
     const { promptTokens } = held.ack;
     const { completionTokens } = held;
-    const stop = stopSequence === undefined ? {} : { stopSequence };
-    return this.#end(held, { type: "commit", attemptId, finishReason, ...stop, promptTokens, completionTokens }, nowMs);
+    held.sizeBytes += 8 * (ending.promptIds?.length ?? 0);
+    return this.#end(held, { type: "commit", attemptId, ...ending, promptTokens, completionTokens }, nowMs);
   }
 
   /** Records that an attempt came to nothing. */
@@ -297,9 +292,13 @@ function trimOldest(held: Held): void {
   held.sizeBytes -= sizeOf(oldest);
 }
 
-/** Bytes that a piece takes here, from above: two for each character, eight for each token, 64 for each probability. */
-function sizeOf({ text, tokenIds, logprobs = [], vectors }: DeltaItem): number {
+/**
+ * Bytes that a piece takes here, from above: two for each character, eight for each token, 64 for each probability, 24
+ * for each finding.
+ */
+function sizeOf({ text, tokenIds, logprobs = [], vectors, report }: DeltaItem): number {
   const probabilities = logprobs.reduce((sum, { top }) => sum + 1 + top.length, 0);
-  const textBytes = 2 * (text?.length ?? 0) + 8 * (tokenIds?.length ?? 0) + 64 * probabilities;
+  const findings = report?.findings.length ?? 0;
+  const textBytes = 2 * (text?.length ?? 0) + 8 * (tokenIds?.length ?? 0) + 64 * probabilities + 24 * findings;
   return (vectors ?? []).reduce((sum, { float32 }) => sum + pieceBytes + float32.length, pieceBytes + textBytes);
 }

@@ -1,10 +1,21 @@
-import type { ChatInput } from "../../core/wire/task-input.ts";
-import type { ChatOptions, ChatPiece, ContextOverflow, Engine, PreparedChat, PreparedEmbedding } from "./engine.ts";
+import type { CheckReport } from "../../core/wire/node-frame.ts";
+import type { ChatInput, CheckInput } from "../../core/wire/task-input.ts";
+import type {
+  ChatOptions,
+  ChatPiece,
+  ContextOverflow,
+  Engine,
+  PreparedChat,
+  PreparedCheck,
+  PreparedEmbedding,
+} from "./engine.ts";
+import { UnsupportedTaskError } from "./unsupported-task-error.ts";
 
 /** One run of {@link HandEngine}, in the test's hands. */
 export interface Run {
   piece(piece: ChatPiece): void;
   vector(index: number, vector: Float32Array): void;
+  report(report: CheckReport): void;
   finish(reason?: "stop" | "length"): void;
   fail(error: unknown): void;
   readonly isAborted: boolean;
@@ -21,6 +32,11 @@ export class HandEngine implements Engine {
   overflow: ContextOverflow | undefined;
   refusal: Error | undefined;
   isStubborn = false;
+  canCheck = true;
+  /** What was prepared to be checked. */
+  readonly checked: CheckInput[] = [];
+  /** What its prompts are read as. */
+  promptIds: readonly number[] | undefined = [1, 2, 3, 4, 5, 6, 7];
 
   constructor(kind: "chat" | "embedding" = "chat") {
     this.kind = kind;
@@ -33,6 +49,7 @@ export class HandEngine implements Engine {
     return {
       kind: "prepared",
       promptTokens: 7,
+      ...(this.promptIds === undefined ? {} : { promptIds: this.promptIds }),
       run: ({ onPiece, signal }) =>
         new Promise((resolve, reject) => {
           let tokens = 0;
@@ -44,6 +61,7 @@ export class HandEngine implements Engine {
               onPiece(piece);
             },
             vector: () => reject(new Error("a chat has no vectors")),
+            report: () => reject(new Error("a chat has no report")),
             finish: (reason = "stop") => end(signal.aborted ? "cancelled" : reason),
             fail: reject,
           });
@@ -61,7 +79,28 @@ export class HandEngine implements Engine {
           this.#hold(signal, () => reject(signal.reason), {
             piece: () => reject(new Error("an embedding has no text")),
             vector: onVector,
+            report: () => reject(new Error("an embedding has no report")),
             finish: () => resolve(),
+            fail: reject,
+          });
+        }),
+    };
+  }
+
+  async prepareCheck(input: CheckInput): Promise<PreparedCheck | ContextOverflow> {
+    if (!this.canCheck) throw new UnsupportedTaskError("this engine cannot check answers");
+    if (this.overflow !== undefined) return this.overflow;
+    this.checked.push(input);
+    return {
+      kind: "prepared",
+      promptTokens: 7,
+      run: ({ signal }) =>
+        new Promise((resolve, reject) => {
+          this.#hold(signal, () => reject(signal.reason), {
+            piece: () => reject(new Error("a check has no text")),
+            vector: () => reject(new Error("a check has no vectors")),
+            report: resolve,
+            finish: () => reject(new Error("a check ends with its report")),
             fail: reject,
           });
         }),
@@ -76,10 +115,6 @@ export class HandEngine implements Engine {
         return signal.aborted;
       },
     });
-  }
-
-  async prepareCheck(): Promise<never> {
-    throw new Error("this engine was asked for a check");
   }
 
   async measureTokensPerSecond(): Promise<number> {

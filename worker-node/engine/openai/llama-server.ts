@@ -37,6 +37,8 @@ type StreamEnd = "stop" | "length" | "hole";
 export class LlamaServer implements Upstream {
   readonly software: string;
   readonly penalizesPrompt = true;
+  /** It tells probabilities of what it generates, and none of a prompt. */
+  readonly reader = undefined;
   readonly slots: number;
   readonly contextTokens: number;
   readonly vocabularyTokens: number;

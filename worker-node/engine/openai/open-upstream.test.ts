@@ -45,7 +45,10 @@ describe("a llama-server", () => {
   test("is served with what it can do at once, and says what is refused", async () => {
     const { card, software, said } = await openEngine(server, { folder });
     expect(software).toBe("llama-server b6500-fixture");
-    expect(said).toEqual(["tiny.gguf of llama-server b6500-fixture: refuses tasks with tools"]);
+    expect(said).toEqual([
+      "tiny.gguf of llama-server b6500-fixture: refuses tasks with tools",
+      "tiny.gguf of llama-server b6500-fixture: cannot check others' answers",
+    ]);
     expect(modelCardSchema.parse(card)).toMatchObject({ name: "tiny", kind: "chat", contextTokens: 256, slots: 2 });
   });
 
@@ -105,8 +108,8 @@ describe("a vLLM", () => {
     await serve(vllmRoutes(load));
     const { card, software, said } = await openEngine(server, { folder });
     expect(software).toBe("vLLM 0.11.0");
-    expect(said).toEqual(["org/Tiny of vLLM 0.11.0: refuses tasks with logprobs, tools"]);
-    expect(modelCardSchema.parse(card)).toMatchObject({ name: "tiny", contextTokens: 256, slots: 4 });
+    expect(said).toContain("org/Tiny of vLLM 0.11.0: refuses tasks with logprobs, tools");
+    expect(modelCardSchema.parse(card)).toMatchObject({ name: "tiny", contextTokens: 256, slots: 4, decoding: "own" });
     expect(server.asked.get("/v1/completions")).toBeLessThan(30);
   });
 
@@ -120,7 +123,7 @@ describe("a vLLM", () => {
     const deaf = (body: unknown) => ({ ...z.looseObject({}).parse(body), structured_outputs: undefined });
     await serve({ ...routes, "/v1/completions": (body, exchange) => complete?.(deaf(body), exchange) });
     const { said, engine } = await openEngine(server, { folder });
-    expect(said).toEqual(["org/Tiny of vLLM 0.11.0: refuses tasks with response_format, logprobs, tools"]);
+    expect(said).toContain("org/Tiny of vLLM 0.11.0: refuses tasks with response_format, logprobs, tools");
     expect((await ask(engine)).tokenIds).toHaveLength(12);
   });
 });

@@ -1,15 +1,32 @@
-import type { ChatInput, CompletionInput, Sampling } from "../../../core/wire/task-input.ts";
-import type { ChatOptions, ChatOutcome, ChatPiece, ContextOverflow, Engine, PreparedChat } from "../engine.ts";
+import { choosableTokens } from "../../../core/decoding/ranked-candidates.ts";
+import type { ChatInput, CheckInput, CompletionInput, Sampling } from "../../../core/wire/task-input.ts";
+import type {
+  ChatOptions,
+  ChatOutcome,
+  ChatPiece,
+  ContextOverflow,
+  Engine,
+  PreparedChat,
+  PreparedCheck,
+} from "../engine.ts";
 import { taskGrammar } from "../grammar/task-grammar.ts";
 import { RunningWork } from "../running-work.ts";
 import { UnknownTokenError } from "../unknown-token-error.ts";
 import { UnsupportedTaskError } from "../unsupported-task-error.ts";
+import { checkAnswer } from "./check-answer.ts";
 import type { Upstream, UpstreamFeatures } from "./upstream.ts";
 import { UpstreamAnswer } from "./upstream-answer.ts";
 import { UpstreamError } from "./upstream-error.ts";
+import type { PromptReader } from "./upstream-reading.ts";
 
 /** Tokens of the run that measures speed. */
 const speedTokens = 32;
+
+/** At temperature 0 the likeliest counts, and how far below it the claimed one is. */
+const likeliestAtZero = 20;
+
+/** Probabilities that one check may be told: some 40 MB of JSON. */
+const mostEntries = 500_000;
 
 const speedSampling: Sampling = {
   ...{ temperature: 0, topP: 1, frequencyPenalty: 0, presencePenalty: 0 },
@@ -73,8 +90,55 @@ export class OpenAiChatEngine implements Engine {
     throw new Error("a chat engine was asked for embeddings");
   }
 
-  async prepareCheck(): Promise<never> {
-    throw new UnsupportedTaskError(`this node's ${this.#upstream.software} cannot check answers`);
+  async prepareCheck(input: CheckInput): Promise<PreparedCheck | ContextOverflow> {
+    this.#work.ensureOpen();
+    const { reader, top } = this.#readerFor(input);
+    const prompt = await this.#promptOf(input.of);
+    const { contextTokens } = this;
+    // One more for the end's place, and one that the server insists on making.
+    const neededTokens = prompt.length + input.tokenIds.length + 2;
+    if (neededTokens > contextTokens) {
+      return { kind: "context_overflow", promptTokens: neededTokens, contextTokens, inputIndex: 0 };
+    }
+    const entries = neededTokens * top;
+    if (entries > mostEntries)
+      this.#cannotCheck(`would have to tell ${entries} probabilities, more than it is asked for`);
+    const work = { upstream: this.#upstream, reader, prompt, contextTokens, top };
+    return {
+      kind: "prepared",
+      promptTokens: prompt.length,
+      run: ({ signal }) => this.#work.track(() => checkAnswer(input, { ...work, signal })),
+    };
+  }
+
+  /** What reads the answer, and how much of each place. Throws `UnsupportedTaskError` for what cannot be checked. */
+  #readerFor({ of: asked, tokenIds, positions }: CheckInput): { reader: PromptReader; top: number } {
+    const { reader } = this.#upstream;
+    const { readTop } = this.#features;
+    const { temperature, frequencyPenalty, presencePenalty, logitBias } = asked.sampling;
+    if (reader === undefined || readTop === 0) return this.#cannotCheck("does not tell the probabilities of a prompt");
+    if (logitBias !== undefined) return this.#cannotCheck("cannot check answers with a bias", "logit_bias");
+    if (frequencyPenalty !== 0) return this.#cannotCheck("cannot check answers with penalties", "frequency_penalty");
+    if (presencePenalty !== 0) return this.#cannotCheck("cannot check answers with penalties", "presence_penalty");
+    if (asked.kind === "chat") {
+      const { tools, toolChoice, format } = asked;
+      if (tools !== undefined && toolChoice !== "none")
+        return this.#cannotCheck("cannot check calls of tools", "tools");
+      if (format !== undefined) return this.#cannotCheck("cannot check answers of a format", "response_format");
+    }
+    if (positions.includes(tokenIds.length) && reader.endIds.size === 0) {
+      return this.#cannotCheck("has not shown yet which token ends an answer");
+    }
+    if (temperature === 0) return { reader, top: Math.min(readTop, likeliestAtZero) };
+    const needed = choosableTokens(asked.sampling);
+    if (readTop >= needed) return { reader, top: readTop };
+    const words = `tells ${readTop} of the likeliest tokens, and a check at a temperature needs ${needed}`;
+    return this.#cannotCheck(words, "temperature");
+  }
+
+  #cannotCheck(words: string, param?: string): never {
+    const options = param === undefined ? {} : { param };
+    throw new UnsupportedTaskError(`this node's ${this.#upstream.software} ${words}`, options);
   }
 
   measureTokensPerSecond(): Promise<number> {

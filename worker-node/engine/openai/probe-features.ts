@@ -1,3 +1,4 @@
+import { candidateTokens } from "../../../core/decoding/ranked-candidates.ts";
 import type { Logprob } from "../../../core/wire/node-frame.ts";
 import type { Sampling } from "../../../core/wire/task-input.ts";
 import { schemaGrammar } from "../grammar/schema-grammar.ts";
@@ -37,6 +38,7 @@ export async function probeFeatures(upstream: Upstream): Promise<UpstreamFeature
     format: await isHeldToFormat(upstream, prompt),
     logitBias: await takesBias(upstream, { prompt, first }),
     logprobs: await tellsProbabilities(upstream, prompt),
+    readTop: await likeliestRead(upstream, { prompt, first }),
   };
 }
 
@@ -57,6 +59,26 @@ async function takesBias(
 async function tellsProbabilities(upstream: Upstream, tokenIds: readonly number[]): Promise<boolean> {
   const tried = await tryAnswer(upstream, { tokenIds, sampling: { ...greedy, logprobs: { top: 1 } } });
   return !(tried instanceof UpstreamError) && tried.logprobs.length === tried.tokenIds.length;
+}
+
+/** Enough for a check at any temperature with some to spare; just enough; what vLLM allows unless told otherwise. */
+const readTops = [96, candidateTokens, 20, 1] as const;
+
+/** How many of the likeliest tokens a reading tells; 0 where it tells none, or others than the model's. */
+async function likeliestRead(
+  { reader }: Upstream,
+  { prompt, first }: { prompt: readonly number[]; first: number },
+): Promise<number> {
+  for (const top of reader === undefined ? [] : readTops) {
+    try {
+      const signal = AbortSignal.timeout(60_000);
+      const [place = []] = (await reader?.read({ before: prompt, tokenIds: [first], top, signal })) ?? [];
+      return place.length >= top && place[0]?.[0] === first ? top : 0;
+    } catch (error) {
+      if (!(error instanceof UpstreamError)) throw error;
+    }
+  }
+  return 0;
 }
 
 async function tryAnswer(

@@ -1,11 +1,13 @@
 import { statSync } from "node:fs";
 import type { Llama, LlamaModel } from "node-llama-cpp";
 import { z } from "zod";
+import type { Candidate } from "../../../core/decoding/ranked-candidates.ts";
 import type { JsonSchema, Sampling } from "../../../core/wire/task-input.ts";
 import { compileChatTemplate } from "../chat-template.ts";
 import type { ChatPiece, Engine } from "../engine.ts";
 import { schemaGrammar } from "../grammar/schema-grammar.ts";
 import { loadLlamaEngine } from "../llama-engine.ts";
+import { LogitsReader } from "../read-logits.fixture.ts";
 import { readVocabulary, type Vocabulary } from "../vocabulary.ts";
 import { probeSchema } from "./probe-features.ts";
 
@@ -29,6 +31,7 @@ export class UpstreamModel {
   readonly vocabulary: Vocabulary;
   readonly model: LlamaModel;
   readonly sizeBytes: number;
+  readonly #reader: LogitsReader | undefined;
   readonly #schemas: ReadonlyMap<string, JsonSchema>;
   /** The engine holds only chats to a grammar, so the conversation that ids were made of is kept. */
   readonly #conversations = new Map<string, Messages>();
@@ -38,7 +41,9 @@ export class UpstreamModel {
     model: LlamaModel;
     sizeBytes: number;
     schemas: readonly JsonSchema[];
+    reader: LogitsReader | undefined;
   }) {
+    this.#reader = options.reader;
     this.sizeBytes = options.sizeBytes;
     this.engine = options.engine;
     this.model = options.model;
@@ -64,12 +69,14 @@ export class UpstreamModel {
   }): Promise<UpstreamModel> {
     const engine = await loadLlamaEngine({ llama, modelPath, kind, slots, contextTokens, threads: 1 });
     const model = await llama.loadModel({ modelPath, vocabOnly: true });
-    return new UpstreamModel({ engine, model, sizeBytes: statSync(modelPath).size, schemas });
+    const reader = kind === "chat" ? await LogitsReader.open(llama, { modelPath, contextTokens }) : undefined;
+    return new UpstreamModel({ engine, model, sizeBytes: statSync(modelPath).size, schemas, reader });
   }
 
   async dispose(): Promise<void> {
     await this.engine.dispose();
     await this.model.dispose();
+    await this.#reader?.dispose();
   }
 
   get vocabularyTokens(): number {
@@ -130,6 +137,12 @@ export class UpstreamModel {
     const messages = this.#conversations.get(tokenIds.join());
     if (schema === undefined || messages === undefined) throw new Error("a grammar that this server was not told of");
     return { kind: "chat" as const, messages, sampling, format: { type: "json_schema" as const, schema } };
+  }
+
+  /** For each id, the log-probabilities of all tokens in its place, likeliest first; none for the first. */
+  async readPrompt(tokenIds: readonly number[]): Promise<(readonly Candidate[] | undefined)[]> {
+    const after = (await this.#reader?.read(tokenIds)) ?? [];
+    return [undefined, ...after.slice(0, -1)];
   }
 
   async embed(inputs: readonly (string | number[])[]): Promise<number[][]> {

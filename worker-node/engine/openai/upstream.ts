@@ -1,5 +1,6 @@
 import type { Logprob } from "../../../core/wire/node-frame.ts";
 import type { ChatMessage, Sampling } from "../../../core/wire/task-input.ts";
+import type { PromptReader } from "./upstream-reading.ts";
 
 /** What of a task an upstream can do, found by trying. A task that needs more is refused by the field's name. */
 export interface UpstreamFeatures {
@@ -7,6 +8,8 @@ export interface UpstreamFeatures {
   format: boolean;
   logitBias: boolean;
   logprobs: boolean;
+  /** How many of the likeliest tokens it tells in each place of a prompt, for checks; 0 where it tells none. */
+  readTop: number;
 }
 
 /** One answer to generate, from the ids of everything that stands before it. */
@@ -54,6 +57,8 @@ export interface Upstream extends UpstreamTokenizer {
   readonly sizeBytes: number | undefined;
   /** Whether penalties count the prompt's tokens too: only then can an answer with penalties be continued. */
   readonly penalizesPrompt: boolean;
+  /** Reads texts for checks; `undefined` where the server cannot. */
+  readonly reader: PromptReader | undefined;
   /** The conversation by the upstream's own template, up to where the assistant speaks. */
   tokenizeChat(messages: readonly ChatMessage[]): Promise<number[]>;
   /** The text of ids; a character that is not whole is U+FFFD. */

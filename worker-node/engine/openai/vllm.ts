@@ -5,6 +5,7 @@ import { samplerSeed } from "./sampler-seed.ts";
 import { type GenerateRequest, openAiMessage, type Upstream, type UpstreamPiece } from "./upstream.ts";
 import { UpstreamError } from "./upstream-error.ts";
 import type { UpstreamHttp } from "./upstream-http.ts";
+import { VllmReader } from "./vllm-reader.ts";
 
 const tokenId = z.int().nonnegative();
 
@@ -35,6 +36,7 @@ export class Vllm implements Upstream {
   readonly contextTokens: number;
   readonly vocabularyTokens: number;
   readonly fingerprint: string;
+  readonly reader: VllmReader;
   readonly #http: UpstreamHttp;
   readonly #model: string;
 
@@ -59,6 +61,7 @@ export class Vllm implements Upstream {
     this.software = `vLLM ${version}`;
     this.contextTokens = contextTokens;
     this.vocabularyTokens = vocabularyTokens;
+    this.reader = new VllmReader({ http, model });
     this.fingerprint = JSON.stringify([root, vocabularyTokens]);
   }
 
@@ -92,6 +95,7 @@ export class Vllm implements Upstream {
       const isEnd = choice.finish_reason === "stop";
       // No stop strings are given, so the last token is the one that ends an answer.
       const tokenIds = isEnd ? ids.slice(0, -1) : ids;
+      if (isEnd) this.reader.noteEnd(ids.at(-1));
       if (tokenIds.length > 0 || choice.text !== "") yield { tokenIds, text: choice.text };
       if (isEnd) return "stop";
       if (choice.finish_reason === "length") return "length";

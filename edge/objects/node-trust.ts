@@ -1,0 +1,116 @@
+import { z } from "zod";
+import { accountIdSchema, taskIdSchema } from "../../core/ids.ts";
+import {
+  newReputation,
+  noteOverturned,
+  noteSuspicion,
+  noteValidation,
+  noteVerdict,
+  pardon,
+  type Reputation,
+  reputationSchema,
+  takeBackValidation,
+} from "../../core/reputation/reputation.ts";
+import { standingInTrust, type TrustStanding } from "../../core/reputation/trust-standing.ts";
+
+const markShape = {
+  /** One for each thing that is to be said of a node. */
+  id: z.string().max(200),
+  taskId: taskIdSchema,
+  atMs: z.int().nonnegative(),
+};
+const validationShape = { ...markShape, wasRight: z.boolean(), isProbe: z.boolean() };
+
+/** What is said of a node to its object; one that comes twice counts once. */
+export const trustMarkSchema = z.discriminatedUnion("type", [
+  /** Its answer was checked. */
+  z.strictObject({
+    ...markShape,
+    type: z.literal("verdict"),
+    outcome: z.enum(["valid", "invalid"]),
+    isGross: z.boolean(),
+    /** The probability with which the answer was chosen to be checked. */
+    chosenWith: z.number().min(0).max(1),
+    confirmedBy: z.array(accountIdSchema).max(9),
+    isShort: z.boolean(),
+  }),
+  /** An appeal took the `invalid` of this task back. */
+  z.strictObject({ ...markShape, type: z.literal("overturned") }),
+  /** What looked wrong at sight. */
+  z.strictObject({ ...markShape, type: z.literal("suspicion"), of: z.array(z.string().max(64)).max(16) }),
+  /** Its check of another's answer was compared with what came out; or what was counted so is not to count. */
+  z.strictObject({ ...validationShape, type: z.literal("validation") }),
+  z.strictObject({ ...validationShape, type: z.literal("takeBack") }),
+]);
+export type TrustMark = z.infer<typeof trustMarkSchema>;
+
+/** Marks that are listed; older ones count, and are told no more. */
+const listedMarks = 200;
+
+/** What a node has earned by its answers and its checks, as its object keeps it. The tables are there. */
+export class NodeTrust {
+  readonly #sql: SqlStorage;
+  #reputation: Reputation | undefined;
+
+  constructor(sql: SqlStorage) {
+    this.#sql = sql;
+  }
+
+  standing(nowMs: number): TrustStanding {
+    return standingInTrust(this.#read(nowMs), nowMs);
+  }
+
+  /** Counts a mark. False where it was counted before. */
+  note(mark: TrustMark, nowMs: number): boolean {
+    const isKnown = this.#sql.exec("SELECT id FROM trust_marks WHERE id = ?", mark.id).toArray().length > 0;
+    if (isKnown) return false;
+    this.#sql.exec(
+      "INSERT INTO trust_marks (id, mark, at_ms) VALUES (?, ?, ?)",
+      ...[mark.id, JSON.stringify(mark), mark.atMs],
+    );
+    this.#write(marked(this.#read(nowMs), mark, nowMs));
+    return true;
+  }
+
+  /** A person has looked at the node and lets it back in, as a new one. */
+  pardon(nowMs: number): void {
+    this.#write(pardon(this.#read(nowMs), nowMs));
+  }
+
+  /** What was said of it, newest first. */
+  marks(): TrustMark[] {
+    return this.#sql
+      .exec<{ mark: string }>(`SELECT mark FROM trust_marks ORDER BY at_ms DESC, id LIMIT ${listedMarks}`)
+      .toArray()
+      .map(({ mark }) => trustMarkSchema.parse(JSON.parse(mark)));
+  }
+
+  #read(nowMs: number): Reputation {
+    if (this.#reputation !== undefined) return this.#reputation;
+    const row = this.#sql.exec<{ reputation: string }>("SELECT reputation FROM trust").toArray()[0];
+    const read = row === undefined ? newReputation(nowMs) : reputationSchema.parse(JSON.parse(row.reputation));
+    this.#reputation = read;
+    return read;
+  }
+
+  #write(reputation: Reputation): void {
+    this.#reputation = reputation;
+    this.#sql.exec("DELETE FROM trust");
+    this.#sql.exec("INSERT INTO trust (reputation) VALUES (?)", JSON.stringify(reputation));
+  }
+}
+
+function marked(before: Reputation, mark: TrustMark, nowMs: number): Reputation {
+  switch (mark.type) {
+    case "verdict":
+      return noteVerdict(before, mark, nowMs);
+    case "overturned":
+      return noteOverturned(before, mark.taskId, nowMs);
+    case "suspicion":
+      return noteSuspicion(before, nowMs);
+    case "validation":
+      return noteValidation(before, mark, nowMs);
+    case "takeBack":
+      return takeBackValidation(before, mark, nowMs);
+  }
+}
