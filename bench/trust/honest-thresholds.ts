@@ -1,0 +1,78 @@
+import { mostMargin } from "../../core/decoding/claim-margin.ts";
+import { type Calibration, thresholdFor } from "../../core/validation/calibration.ts";
+import { clopperPearson } from "./intervals.ts";
+import { seededRandom } from "./seeded-random.ts";
+import type { TrialRow } from "./trial-row.ts";
+
+/** Numbers of looked-at positions that a threshold is told for; 16 are looked at in an answer of 64 tokens. */
+const steps = [1, 4, 16, 64] as const;
+const draws = 40_000;
+/** Of honest means, the share that may lie above the drawn quantile: half the goal of 1 in 1,000. */
+const tail = 0.0005;
+/** Kept beyond what was seen: of another processor, another driver, other prompts. */
+const safety = 1.5;
+/** A failure that is so many times beyond the threshold is gross; an honest pair is never known to be beyond it at all. */
+const grossTimes = 4;
+/** At the end alone a lone rounding decides; an invented end is beyond any rounding. */
+const endMargins = { least: 1.5, most: 3 } as const;
+
+/**
+ * Thresholds of mean margins from honest trials. For each number of positions, so many are drawn from an answer (or from
+ * several, where one has too few) over and over; the threshold is 1.5 times what one such mean in 2,000 exceeds, and
+ * never below 1.5 times the largest that was seen. So an answer in which more was looked at is held to a tighter bound.
+ */
+export function honestThresholds(
+  rows: readonly TrialRow[],
+): Pick<
+  Calibration,
+  "thresholds" | "grossMeanMargin" | "endMargin" | "trials" | "falseAlarms" | "falseAlarmRateBound" | "honestMaximum"
+> {
+  const means = rows.map(meanMargin);
+  const honestMaximum = round(Math.max(...means));
+  const thresholds = steps.map((fromPositions) => {
+    const seen = rows.filter(({ positions }) => positions.length >= fromPositions).map(meanMargin);
+    const most = Math.max(0, ...seen, drawnQuantile(rows, fromPositions));
+    return { fromPositions, meanMargin: Math.max(0.01, round(Math.min(mostMargin, most * safety))) };
+  });
+  // More positions never have a wider bound.
+  for (const [at, step] of thresholds.entries()) {
+    step.meanMargin = Math.min(step.meanMargin, thresholds[at - 1]?.meanMargin ?? mostMargin);
+  }
+  const falseAlarms = rows.filter((row, at) => (means[at] ?? 0) > thresholdFor({ thresholds }, row.positions.length));
+  const largest = Math.max(...rows.flatMap(({ margins }) => margins));
+  const counted = { hits: falseAlarms.length, trials: rows.length };
+  return {
+    thresholds,
+    grossMeanMargin: round(Math.min(1, grossTimes * thresholdFor({ thresholds }, 16))),
+    endMargin: round(Math.min(endMargins.most, Math.max(endMargins.least, 2 * largest))),
+    trials: rows.length,
+    falseAlarms: falseAlarms.length,
+    // One-sided: what is asked is how many there may be.
+    falseAlarmRateBound: roundUp(clopperPearson(counted, 0.9).high),
+    honestMaximum,
+  };
+}
+
+const meanMargin = ({ margins }: Pick<TrialRow, "margins">) =>
+  margins.length === 0 ? 0 : margins.reduce((sum, margin) => sum + margin, 0) / margins.length;
+
+/** What one mean in 1/{@link tail} exceeds, of so many margins drawn from one answer or from a few. */
+function drawnQuantile(rows: readonly TrialRow[], positions: number): number {
+  const random = seededRandom(positions);
+  const pick = <Item>(items: readonly Item[]) => items[Math.floor(random() * items.length)];
+  const means = Array.from({ length: draws }, () => {
+    let [sum, left] = [0, positions];
+    while (left > 0) {
+      const { margins } = pick(rows) ?? { margins: [] };
+      const taken = Math.min(left, Math.max(1, margins.length));
+      for (let draw = 0; draw < taken; draw++) sum += pick(margins) ?? 0;
+      left -= taken;
+    }
+    return sum / positions;
+  });
+  means.sort((one, other) => one - other);
+  return means[Math.floor((1 - tail) * means.length)] ?? 0;
+}
+
+const round = (value: number) => Math.round(value * 1e4) / 1e4;
+const roundUp = (value: number) => Math.min(1, Math.ceil(value * 1e5) / 1e5);

@@ -1,0 +1,56 @@
+import { expect, test } from "vitest";
+import type { AnswerRow } from "./answer-row.ts";
+import { answerKey } from "./answer-row.ts";
+import type { Ask } from "./ask.ts";
+import type { TrustModels } from "./make-models.ts";
+import { modelNames } from "./make-models.ts";
+import { planAnswers, planChecks, planTrials } from "./plan.ts";
+import { trialKey } from "./trial-row.ts";
+
+const models = Object.fromEntries(
+  [...modelNames, "encoder"].map((name) => [name, { path: `${name}.gguf`, sha256: "", sizeBytes: 1 }]),
+) as TrustModels;
+const nothing = { get: () => undefined };
+
+const answerTo = (maker: string, ask: Ask): AnswerRow => ({
+  ...{ maker, ask, conditions: "usual", promptTokens: 9, tokenIds: [1, 2], text: "a b", finishReason: "length" },
+  totalMs: 1,
+});
+
+test("every trial is another: no prompt and seed twice for one adversary", () => {
+  const keys = planTrials(1).map(({ adversary, ask }) => trialKey({ adversary, ...ask, checker: "usual" }));
+  expect(new Set(keys).size).toBe(keys.length);
+});
+
+test("at temperature 0 no honest prompt is asked twice", () => {
+  const ids = planTrials(1).flatMap(({ adversary, ask }) =>
+    adversary === "honest" && ask.sampling === "T=0" ? [ask.promptId] : [],
+  );
+  expect(new Set(ids).size).toBe(ids.length);
+});
+
+test("the goals are planned for: 3,000 honest trials, 1,000 of another model", () => {
+  const trials = planTrials(1);
+  const count = (names: RegExp) => trials.filter(({ adversary }) => names.test(adversary)).length;
+  expect(count(/^honest/)).toBeGreaterThanOrEqual(3_000);
+  expect(count(/^gemma/)).toBeGreaterThanOrEqual(1_000);
+  expect(count(/^q4_0/)).toBeGreaterThanOrEqual(500);
+});
+
+test("what was made is not made again, and what was checked not checked again", () => {
+  const trials = planTrials(0.01);
+  const asked = planAnswers(trials, nothing, models).flatMap(({ maker, asks }) =>
+    asks.map(({ ask }) => answerTo(maker, ask)),
+  );
+  const answers = new Map(asked.map((row) => [answerKey(row), row]));
+  expect(answers.size).toBe(asked.length);
+  expect(planAnswers(trials, answers, models)).toEqual([]);
+  const all = planChecks(trials, { answers, done: new Set(), models }).flatMap((job) => job.trials);
+  expect(all).toHaveLength(trials.length);
+  const done = new Set(all.map(({ adversary, ask }) => trialKey({ adversary, ...ask, checker: "usual" })));
+  expect(planChecks(trials, { answers, done, models })).toEqual([]);
+});
+
+test("a trial without its answer waits", () => {
+  expect(planChecks(planTrials(0.01), { answers: nothing, done: new Set(), models })).toEqual([]);
+});
