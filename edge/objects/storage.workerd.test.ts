@@ -87,14 +87,16 @@ describe("the tables of each object are these, and changing one takes a new migr
       CREATE TABLE node ( id TEXT PRIMARY KEY, account_id TEXT NOT NULL, public_key TEXT NOT NULL, epoch INTEGER NOT NULL, registered_at_ms INTEGER NOT NULL, models TEXT NOT NULL , resume_token TEXT NOT NULL DEFAULT '', flaps TEXT NOT NULL DEFAULT '{"lossesMs":[],"asideUntilMs":0,"timesAside":0}')
       CREATE TABLE "outbox" (id INTEGER PRIMARY KEY, entry TEXT NOT NULL, attempt_id TEXT, lease TEXT)
       CREATE TABLE outbox_set_aside (id INTEGER PRIMARY KEY, entry TEXT NOT NULL, problem TEXT NOT NULL)
-      CREATE TABLE sqlite_sequence(name,seq)"
+      CREATE TABLE sqlite_sequence(name,seq)
+      CREATE TABLE trust (reputation TEXT NOT NULL)
+      CREATE TABLE trust_marks (id TEXT PRIMARY KEY, mark TEXT NOT NULL, at_ms INTEGER NOT NULL)"
     `);
   });
 
   test("PoolObject", async () => {
     const ddl = await runInDurableObject(poolStub(newCard()), (_pool, state) => ddlOf(state.storage));
     expect(ddl).toMatchInlineSnapshot(`
-      "CREATE TABLE members (node_id TEXT PRIMARY KEY, card TEXT NOT NULL, heard_at_ms INTEGER NOT NULL)
+      "CREATE TABLE members (node_id TEXT PRIMARY KEY, card TEXT NOT NULL, heard_at_ms INTEGER NOT NULL, operator TEXT, ability TEXT NOT NULL DEFAULT 'own')
       CREATE TABLE migrations (number INTEGER PRIMARY KEY)
       CREATE TABLE self (name TEXT NOT NULL, shards INTEGER)"
     `);

@@ -263,9 +263,11 @@ export class TrustedRun {
       version: 1,
       taskId: this.taskId,
       attempts: parts.flatMap((part, place) => {
-        const publicKey = this.#run.standingOf(part.attemptId)?.publicKey;
-        const isLast = place === parts.length - 1;
-        return publicKey === undefined ? [] : [{ ...part, publicKey, commitment: isLast ? commitment : null }];
+        const node = this.#run.standingOf(part.attemptId);
+        if (node === undefined) return [];
+        const { publicKey, isVerifiable } = node;
+        const stands = place === parts.length - 1 ? commitment : null;
+        return [{ ...part, publicKey, commitment: stands, ...(isVerifiable ? {} : { decoding: "own" as const }) }];
       }),
       model: { name, fileSha256 },
       input,

@@ -3,7 +3,8 @@ import { afterEach, beforeAll, expect, test, vi } from "vitest";
 import { z } from "zod";
 import { evidenceSchema } from "../../core/commitment/evidence.ts";
 import type { ModelCard } from "../../core/model/model-card.ts";
-import { caseDescriptionSchema } from "../../edge/objects/audit-object.ts";
+import { AuditObject, caseDescriptionSchema } from "../../edge/objects/audit-object.ts";
+import { countCalls } from "./call-counts.ts";
 import { CheckableNode, type Conduct, honestIds, textOf } from "./checkable-node.ts";
 import { ask, chat, dealer, listedCards, newInvite, newKey, nodeStub, pooled } from "./deployment.ts";
 import { closeNodes } from "./fake-node.ts";
@@ -103,6 +104,27 @@ test("under single nothing is checked and nobody else is asked", async () => {
   const answer = await answerOf(await chat(account.key, card, "Hello", { network: { trust: "single" } }));
   expect(answer).toMatchObject({ trust: "single", verdict: "unchecked" });
   expect(nodes.flatMap(({ checks }) => checks)).toEqual([]);
+});
+
+test("an answer that is chosen costs its router one call more, off the path; one that is not, none", async () => {
+  const card = nextCard();
+  await network(card, {});
+  await answerOf(await chat(account.key, card, "Hello", { network: { trust: "single" } }));
+  const opened = vi.spyOn(AuditObject.prototype, "open");
+  for (const [trust, cases] of [
+    ["single", 0],
+    // A new node's answers are all chosen.
+    ["sampled", 1],
+  ] as const) {
+    const counted = await countCalls();
+    await answerOf(await chat(account.key, card, "Hello", { network: { trust } }));
+    await until(() => (opened.mock.calls.length === cases ? true : undefined), "the case");
+    counted.restore();
+    expect(counted.calls["node.run"]).toBe(1);
+    // A case asks the pool for a validator in its own time.
+    expect(counted.calls["pool.claim"]).toBeLessThanOrEqual(1 + cases);
+    expect(counted.calls["node.settle"]).toBeUndefined();
+  }
 });
 
 test("a checked answer is valid once another operator's node has looked at it", async () => {

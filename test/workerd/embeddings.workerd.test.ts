@@ -51,7 +51,7 @@ test("texts become vectors in the order of the input, whatever the order of the 
       { object: "embedding", index: 1, embedding: [0.5, -0.25] },
     ],
     usage: { prompt_tokens: 7, total_tokens: 7 },
-    network: { taskId: task.taskId, nodes: [node.nodeId] },
+    network: { taskId: task.taskId, nodes: [node.nodeId], trust: "sampled", verdict: "unchecked" },
   });
 });
 

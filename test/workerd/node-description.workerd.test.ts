@@ -62,6 +62,14 @@ const describedSchema = z.strictObject({
   last_loss: z.strictObject({ at: z.int(), reason: z.string() }).nullable(),
   put_aside_until: z.int().nullable(),
   running: z.int(),
+  trust: z.strictObject({
+    score: z.number(),
+    uncertainty: z.number(),
+    checks: z.string(),
+    suspended: z.boolean(),
+    validates: z.boolean(),
+    reason: z.string().min(1),
+  }),
   models: z.array(
     z.strictObject({
       id: z.string(),
@@ -103,6 +111,8 @@ describe("a node is described", () => {
       last_loss: null,
       put_aside_until: null,
       running: 0,
+      // Nothing is known of a new node.
+      trust: { checks: "all", suspended: false, validates: true },
       models: [{ id: card.name, file_sha256: card.fileSha256, slots: 4, free_slots: 4 }],
     });
     expect(told.last_sign_at).toBeGreaterThanOrEqual(told.registered_at);
@@ -118,6 +128,9 @@ describe("a node is described", () => {
     for (const id of [nodeId, "node_", "what", "%00", "task_0000000000"]) {
       for (const key of [stranger.key, env.ADMIN_KEY]) {
         expect(await refusalOf(await ask(`/v1/nodes/${id}`, { key }))).toEqual(foreign);
+        expect(await refusalOf(await ask(`/v1/nodes/${id}/verdicts`, { key }))).toEqual(foreign);
+        const appeal = { key, body: { task: "task_0000000000" } };
+        expect(await refusalOf(await ask(`/v1/nodes/${id}/appeals`, appeal))).toEqual(foreign);
       }
     }
   });
