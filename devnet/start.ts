@@ -67,6 +67,8 @@ function readyText({ baseUrl, apiKey, logs, nodes }: Running, models: readonly s
     "",
     `  curl -N ${baseUrl}/chat/completions -H 'Authorization: Bearer ${apiKey}' -H 'Content-Type: application/json' -d '${body}'`,
     "",
+    `The nodes belong to different operators. To have another one check the answer first: ask for the model ${model}:checked.`,
+    "",
     "With the OpenAI SDK:",
     "",
     '  import OpenAI from "openai";',

@@ -44,7 +44,10 @@ test("the statuses and types are these, and changing one is a change of the publ
     no_live_node 503 service_unavailable_error
     no_free_node 503 service_unavailable_error
     queue_full 503 service_unavailable_error
+    no_validator 503 service_unavailable_error
     attempts_exhausted 503 service_unavailable_error
+    answer_rejected 502 server_error
+    answer_unchecked 503 service_unavailable_error
     stream_broken 502 server_error
     record_unavailable 503 service_unavailable_error
     invalid_invite 403 authentication_error
@@ -52,6 +55,7 @@ test("the statuses and types are these, and changing one is a change of the publ
     unsupported_protocol 400 invalid_request_error
     invalid_frame 400 invalid_request_error
     superseded 409 invalid_request_error
+    suspended 403 authentication_error
     idle 408 invalid_request_error
     internal_error 500 server_error"
   `);

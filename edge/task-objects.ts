@@ -4,7 +4,7 @@ import { shardOf } from "../core/node-pool/shards.ts";
 import type { TaskRecord } from "../core/record/entry.ts";
 import type { Env } from "./env.ts";
 import { objectStub } from "./object-stub.ts";
-import type { ClaimRequest, ClaimResult } from "./objects/pool-object.ts";
+import type { ClaimRequest, ClaimResult } from "./objects/pool-calls.ts";
 import type { AttachRequest, AttachResult, RunRequest, RunResult } from "./objects/run.ts";
 import type { ServedModel } from "./objects/status-object.ts";
 

@@ -355,6 +355,8 @@ export class TaskRun {
 
   /** Keeps an end that no node's object can tell of. An account's object that is reset under it is asked again. */
   async #record(ending: TaskEnding): Promise<void> {
+    // The network looks for a node again and again where none is free: only what was tried is a task.
+    if (this.#wish.isPatient === true && ending.attempts.length === 0) return;
     const record: TaskRecord = {
       kind: "task",
       taskId: this.taskId,

@@ -6,6 +6,7 @@ import type { RefusalCode } from "../refusal.ts";
 import type { TaskKind } from "../wire/task-input.ts";
 import { AnswerSoFar } from "./answer-so-far.ts";
 import { attemptRecord } from "./attempt.ts";
+import type { Phase } from "./driver-phase.ts";
 import type {
   AttachOutcome,
   CancelOutcome,
@@ -26,18 +27,6 @@ import {
   returnWithinMs,
 } from "./pauses.ts";
 import { newTask, stepTask, type Task, type TaskEffect, type TaskEvent } from "./task.ts";
-
-/** What the driver waits for. */
-type Phase =
-  | { name: "new" }
-  | { name: "claiming"; attemptId: AttemptId }
-  /** Before the next claim. */
-  | { name: "pausing" }
-  | { name: "running"; attemptId: AttemptId; nodeId: NodeId; sentAtMs: number }
-  | { name: "reading"; attemptId: AttemptId; nodeId: NodeId }
-  /** Coming back for an attempt: the call is out, or a pause before it. */
-  | { name: "returning"; attemptId: AttemptId; nodeId: NodeId; isCallOut: boolean }
-  | { name: "over" };
 
 type Work = { attemptId: AttemptId; nodeId: NodeId };
 

@@ -133,7 +133,7 @@ test.each<[guarantee: string, fields: object, code: string, param: string]>([
   ],
   ["a tier that is none is refused", { service_tier: "gold" }, "invalid_value", "service_tier"],
   ["a cache of another kind is refused", { cache_control: { type: "a" } }, "invalid_value", "cache_control.type"],
-  ["top_k is refused", { top_k: 5 }, "unsupported_parameter", "top_k"],
+  ["a top_k below -1 is refused", { top_k: -2 }, "invalid_value", "top_k"],
 ])("%s", (_guarantee, fields, code, param) => {
   expect(refusalOf(fields)).toEqual({ code, param });
 });

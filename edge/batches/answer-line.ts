@@ -20,7 +20,7 @@ const answers: Readonly<Record<BatchEndpoint, (body: unknown, asked: Asked) => P
 };
 
 /** Refusals that say nothing of the line: there was no room for it. */
-const noRoom: readonly RefusalCode[] = ["no_live_node", "no_free_node", "queue_full"];
+const noRoom: readonly RefusalCode[] = ["no_live_node", "no_free_node", "queue_full", "no_validator"];
 /** How often a line is asked again after other faults of ours. */
 const mostTries = 4;
 

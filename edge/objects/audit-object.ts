@@ -1,9 +1,7 @@
 import { DurableObject } from "cloudflare:workers";
 import { z } from "zod";
-import { answerHead, vectorsHead } from "../../core/commitment/answer-chain.ts";
-import { isCommitmentSigned } from "../../core/commitment/sign-commitment.ts";
-import { type NodeId, nodeIdSchema, taskIdSchema } from "../../core/ids.ts";
-import { type VerdictRecord, verdictRecordSchema } from "../../core/record/entry.ts";
+import type { NodeId } from "../../core/ids.ts";
+import type { VerdictRecord } from "../../core/record/entry.ts";
 import {
   type AuditCase,
   type AuditEffect,
@@ -17,86 +15,40 @@ import {
   validatorWaitMs,
 } from "../../core/validation/audit-case.ts";
 import { drawPositions } from "../../core/validation/draw-positions.ts";
-import { checkVerdictSchema } from "../../core/validation/judge-check.ts";
 import { planCase } from "../../core/validation/plan-case.ts";
 import { plantedSampling } from "../../core/validation/plant-case.ts";
-import { checkReportSchema } from "../../core/wire/node-frame.ts";
 import type { CheckInput, EmbedInput } from "../../core/wire/task-input.ts";
 import type { Env } from "../env.ts";
 import { objectStub } from "../object-stub.ts";
 import { askValidator, type Word } from "../trust/ask-validator.ts";
 import { type AuditOrder, auditOrderSchema } from "../trust/audit-order.ts";
+import {
+  type AskEffect,
+  type CaseDescription,
+  type Heard,
+  heardSchema,
+  type Work,
+  workSchema,
+} from "../trust/audit-work.ts";
+import { isCommitmentGood as isGood } from "../trust/is-commitment-good.ts";
 import { secretDice } from "../trust/secret-dice.ts";
+import type { TrustMark } from "../trust/trust-mark.ts";
 import type { Verdict } from "../trust/trust-policy.ts";
+import { verdictRecord } from "../trust/verdict-record.ts";
 import { longTexts, putText, textOf } from "./long-text.ts";
 import { isMigrated, migrate } from "./migrate.ts";
-import { type TrustMark, trustMarkSchema } from "./node-trust.ts";
 
 /** How long a case is kept with its evidence: as long as its node may appeal. */
 export const caseKeptMs = 30 * 24 * 3_600_000;
 /** How long a caller waits for a verdict, and how long a case looks for a validator while one waits. */
 const judgeWaitMs = 45_000;
 const awaitedWaitMs = 20_000;
-/** Pauses before nobody is asked again: while a caller waits, and else. */
-const pauseMs = { awaited: 500, usual: 5_000 };
+/** Pauses before a validator is looked for again: while a caller waits; else as long as was waited already, within bounds. */
+const pauseMs = { awaited: 500, least: 5_000, most: 60_000 };
 /** Pause after a fault of our own. */
 const retryMs = 10_000;
 /** Validators that failed at one case; past it the wait ends. */
 const mostFailed = 32;
-
-type AskEffect = Extract<AuditEffect, { type: "askValidator" }>;
-
-const askSchema = z.object({
-  type: z.literal("askValidator"),
-  kind: z.enum(["real", "probe"]),
-  excludeNodes: z.array(nodeIdSchema),
-  excludeOperators: z.array(auditCaseSchema.shape.makers.element.shape.operator),
-});
-
-/** What a case is doing, beside its {@link AuditCase}. */
-const workSchema = z.strictObject({
-  /** Whom to ask next; null where nothing is to be done. */
-  ask: askSchema.nullable(),
-  /** Since when, milliseconds since the epoch. */
-  askedAtMs: z.int(),
-  /** Questions that were put so far. */
-  questions: z.int(),
-  failedNodeIds: z.array(nodeIdSchema),
-  isCommitmentGood: z.boolean().nullable(),
-  /** The part that a first validator found bad. */
-  accused: z.int().nullable(),
-  /** Verdicts that were told to the record. */
-  revision: z.int(),
-  /** What is to be told to nodes' objects, oldest first: it is told again until each has heard. */
-  outbox: z.array(
-    z.strictObject({ nodeId: nodeIdSchema, marks: z.array(trustMarkSchema), verdict: verdictRecordSchema.optional() }),
-  ),
-});
-type Work = z.infer<typeof workSchema>;
-
-const heardSchema = z.strictObject({
-  kind: z.enum(["real", "probe"]),
-  validatorId: nodeIdSchema,
-  verdict: checkVerdictSchema,
-  report: checkReportSchema.nullable(),
-  atMs: z.int(),
-});
-type Heard = z.infer<typeof heardSchema>;
-
-/** A case as its node's operator may see it. Validators have numbers for names, so that nobody can be repaid. */
-export const caseDescriptionSchema = z.object({
-  taskId: taskIdSchema,
-  state: auditCaseSchema.shape.state,
-  nodeId: nodeIdSchema,
-  openedAtMs: z.number(),
-  suspicions: z.array(z.string()),
-  isCommitmentGood: z.boolean().nullable(),
-  order: auditOrderSchema.pick({
-    ...{ input: true, tokenIds: true, text: true, finishReason: true, stopSequence: true, commitment: true },
-  }),
-  checks: z.array(heardSchema.omit({ validatorId: true, kind: true }).extend({ validator: z.int() })),
-});
-export type CaseDescription = z.infer<typeof caseDescriptionSchema>;
 
 /**
  * One audited answer, from its opening to the end of its evidence. Who is asked, and what the words come to, is
@@ -248,11 +200,12 @@ export class AuditObject extends DurableObject<Env> {
     if (word.kind === "failed") this.#change({ failedNodeIds: [...work.failedNodeIds, ...word.nodeIds] });
     const isAwaited = order.isAwaited && this.#case().told === null;
     const waitMs = isAwaited ? awaitedWaitMs : validatorWaitMs;
-    if (Date.now() - work.askedAtMs >= waitMs || work.failedNodeIds.length >= mostFailed) {
+    const waitedMs = Date.now() - work.askedAtMs;
+    if (waitedMs >= waitMs || work.failedNodeIds.length >= mostFailed) {
       this.#take({ type: "noValidator" });
       return undefined;
     }
-    return isAwaited ? pauseMs.awaited : pauseMs.usual;
+    return isAwaited ? pauseMs.awaited : Math.min(pauseMs.most, Math.max(pauseMs.least, waitedMs));
   }
 
   /** What a validator gets. Positions are drawn anew for each question, so that no two look at the same ones. */
@@ -340,7 +293,7 @@ export class AuditObject extends DurableObject<Env> {
           tell(nodeId, [{ ...mark, type: "verdict", id, ...said }]);
         }
         work.revision += 1;
-        tell(accused.nodeId, [], recordOf(outcome, { order, auditCase, accused, revision: work.revision, nowMs }));
+        tell(accused.nodeId, [], verdictRecord(outcome, { order, auditCase, accused, revision: work.revision, nowMs }));
         break;
       }
       case "settleAppeal": {
@@ -348,7 +301,11 @@ export class AuditObject extends DurableObject<Env> {
         const marks: TrustMark[] = isOverturned ? [{ ...mark, type: "overturned", id: `${taskId}/overturned` }] : [];
         const outcome = isOverturned ? "valid" : "invalid";
         work.revision += 1;
-        tell(accused.nodeId, marks, recordOf(outcome, { order, auditCase, accused, revision: work.revision, nowMs }));
+        tell(
+          accused.nodeId,
+          marks,
+          verdictRecord(outcome, { order, auditCase, accused, revision: work.revision, nowMs }),
+        );
         break;
       }
       case "validations":
@@ -411,58 +368,4 @@ export class AuditObject extends DurableObject<Env> {
   #json(name: string): unknown {
     return JSON.parse(textOf(this.#sql, name) ?? "null");
   }
-}
-
-/** Whether the last node stands by the very answer that came. */
-async function isGood(order: AuditOrder): Promise<boolean> {
-  const { taskId, card, commitment, tokenIds, vectors, finishReason, parts } = order;
-  const last = parts.at(-1);
-  // Nodes need not commit to vectors: they are made anew, not judged by what is said of them.
-  if (commitment === null) return order.input.kind === "embedding";
-  if (last === undefined) return false;
-  const start = { taskId, model: card.fileSha256 };
-  const head =
-    order.input.kind === "embedding"
-      ? await vectorsHead(start, vectors.map(bytesOf))
-      : await answerHead(start, tokenIds);
-  if (head !== commitment.head) return false;
-  const { attemptId, promptTokens, publicKey } = last;
-  return isCommitmentSigned(
-    { ...start, attemptId, promptTokens, answerTokens: tokenIds.length, finishReason, head },
-    { publicKey, signature: commitment.signature },
-  );
-}
-
-function bytesOf(base64: string): Uint8Array {
-  return Uint8Array.from(atob(base64), (character) => character.charCodeAt(0));
-}
-
-function recordOf(
-  outcome: VerdictRecord["outcome"],
-  {
-    order,
-    auditCase,
-    accused,
-    revision,
-    nowMs,
-  }: {
-    order: AuditOrder;
-    auditCase: AuditCase;
-    accused: AuditOrder["parts"][number];
-    revision: number;
-    nowMs: number;
-  },
-): VerdictRecord {
-  const last = auditCase.opinions.at(-1)?.verdict;
-  return {
-    kind: "verdict",
-    taskId: order.taskId,
-    ...{ nodeId: accused.nodeId, operator: accused.operator, outcome },
-    ...{ modelName: order.card.name, modelSha256: order.card.fileSha256 },
-    meanMargin: last?.meanMargin ?? null,
-    positions: last?.positions ?? 0,
-    reasons: [...new Set(auditCase.opinions.flatMap(({ verdict }) => verdict.reasons))],
-    validators: auditCase.opinions.map(({ validator }) => validator.nodeId),
-    ...{ revision, atMs: nowMs },
-  };
 }

@@ -1,6 +1,6 @@
 import { accountIdSchema, type NodeId } from "../../core/ids.ts";
 import type { Ticket } from "../../core/node-pool/ticket.ts";
-import type { ClaimRequest } from "./pool-object.ts";
+import type { ClaimRequest } from "./pool-calls.ts";
 
 /** Whose a claim is that names no account. */
 const noAccount = accountIdSchema.parse("nobody");

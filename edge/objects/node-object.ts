@@ -1,31 +1,32 @@
 import { DurableObject } from "cloudflare:workers";
 import { toBase64Url } from "../../core/identity/node-key.ts";
-import { type AccountId, type AttemptId, type ModelHash, nodeIdSchema } from "../../core/ids.ts";
+import { type AccountId, type AttemptId, nodeIdSchema } from "../../core/ids.ts";
 import { limits } from "../../core/limits.ts";
-import { isAside, noteLoss, steady } from "../../core/node/flaps.ts";
-import type { RecordEntry, VerdictRecord } from "../../core/record/entry.ts";
+import { isAside, noteLoss } from "../../core/node/flaps.ts";
 import { Refusal } from "../../core/refusal.ts";
 import type { TrustStanding } from "../../core/reputation/trust-standing.ts";
 import { type HelloFrame, type NodeFrame, nodeFrameSchema } from "../../core/wire/node-frame.ts";
 import { parseFrames } from "../../core/wire/parse-frames.ts";
 import { closeCodes, heartbeatText, protocolVersions } from "../../core/wire/protocol.ts";
 import type { Env } from "../env.ts";
+import type { TrustMark } from "../trust/trust-mark.ts";
 import { admitNode } from "./admit-node.ts";
 import { Alarm } from "./alarm.ts";
 import { Credits } from "./credits.ts";
 import { FlushTimer } from "./flush-timer.ts";
+import { helloIn, joinedNode, seenEntry, welcomeOf } from "./join-node.ts";
 import { isMigrated, migrate } from "./migrate.ts";
 import { describeNode, type NodeDescription } from "./node-description.ts";
 import { NodeLeases } from "./node-leases.ts";
 import { type ChallengedState, close, OpenSocket, type OpenState, send, setState, stateOf } from "./node-socket.ts";
 import { nodeMigrations } from "./node-tables.ts";
-import { NodeTrust, type TrustMark } from "./node-trust.ts";
 import { Outbox } from "./outbox.ts";
 import { type Offering, PoolOffers } from "./pool-offers.ts";
-import type { AttachRequest, AttachResult, NodeStanding, RunRequest, RunResult } from "./run.ts";
+import type { AttachRequest, AttachResult, RunRequest, RunResult } from "./run.ts";
 import { recordSender } from "./send-record.ts";
 import { StandingTeller } from "./standing-teller.ts";
 import { readNode, type StoredNode, writeFlaps, writeNode } from "./stored-node.ts";
+import { type Settlement, TrustKeeper } from "./trust-keeper.ts";
 
 const checkEveryMs = 30_000;
 
@@ -44,7 +45,7 @@ export class NodeObject extends DurableObject<Env> {
   #leases: NodeLeases | undefined;
   #credits: Credits | undefined;
   #stored: StoredNode | undefined;
-  #trust: NodeTrust | undefined;
+  #trust: TrustKeeper | undefined;
   #open: OpenSocket | undefined;
   #toldPoolsAtMs = 0;
   readonly #standings = new StandingTeller((frame) => this.#socket()?.send([frame]));
@@ -99,14 +100,15 @@ export class NodeObject extends DurableObject<Env> {
     this.#pools.taken(request.model);
     const card = this.#node()?.models.find(({ fileSha256 }) => fileSha256 === request.model);
     const result = await leases.run(request, card);
-    return result.kind === "accepted" ? { ...result, node: this.#standingFor(request.model) } : result;
+    return result.kind === "accepted" ? { ...result, ...this.#trusted()?.standingFor(card) } : result;
   }
 
   /** Tells the rest of an attempt to a Worker whose telling broke. */
   async attach(request: AttachRequest): Promise<AttachResult> {
     const model = this.#book()?.modelOf(request.attemptId);
+    const card = this.#node()?.models.find(({ fileSha256 }) => fileSha256 === model);
     const result = (await this.#book()?.attach(request)) ?? { kind: "unknown" };
-    return result.kind === "accepted" ? { ...result, node: this.#standingFor(model) } : result;
+    return result.kind === "accepted" ? { ...result, ...this.#trusted()?.standingFor(card) } : result;
   }
 
   /**
@@ -117,48 +119,20 @@ export class NodeObject extends DurableObject<Env> {
     return this.#book()?.cancel(attemptId) ?? false;
   }
 
-  /**
-   * What a case has come to: marks on this node, and the verdict for the record where the case was about its answer. Each
-   * counts once. A node that is suspended by it loses its socket. `undefined` where no node ever joined by this id.
-   */
-  async settle({
-    marks,
-    verdict,
-  }: {
-    marks: TrustMark[];
-    verdict?: VerdictRecord;
-  }): Promise<TrustStanding | undefined> {
-    const node = this.#node();
-    const trust = this.#trusted();
-    if (node === undefined || trust === undefined) return undefined;
-    const nowMs = Date.now();
-    const before = trust.standing(nowMs);
-    const isNews = marks.map((mark) => trust.note(mark, nowMs)).some((isNew) => isNew);
-    const standing = trust.standing(nowMs);
-    const entries: RecordEntry[] = verdict === undefined ? [] : [verdict];
-    if (standing.isSuspended !== before.isSuspended) entries.push(this.#suspension(standing, nowMs));
-    if (entries.length > 0) await this.#alarm.ringBy(this.#outbox.add(entries, nowMs));
-    if (standing.isSuspended && !before.isSuspended) this.#suspend(standing);
-    else if (isNews && standing.mayValidate !== before.mayValidate) this.#pools.tellWithin(0);
-    return standing;
+  /** {@link TrustKeeper.settle}. `undefined` where no node ever joined by this id. */
+  async settle(told: Settlement): Promise<TrustStanding | undefined> {
+    return this.#trusted()?.settle(told);
   }
 
   /** A person takes a suspension back; the node begins anew. False where no node ever joined by this id. */
   async reinstate(): Promise<boolean> {
-    const trust = this.#trusted();
-    if (trust === undefined) return false;
-    const nowMs = Date.now();
-    trust.pardon(nowMs);
-    const entry = this.#suspension(trust.standing(nowMs), nowMs);
-    await this.#alarm.ringBy(this.#outbox.add([entry], nowMs));
-    return true;
+    await this.#trusted()?.reinstate();
+    return this.#trusted() !== undefined;
   }
 
-  /** What checks have said of this node, newest first, with its operator; `undefined` where none ever joined. */
-  verdicts(): { operator: AccountId; marks: TrustMark[] } | undefined {
-    const node = this.#node();
-    const trust = this.#trusted();
-    return node === undefined || trust === undefined ? undefined : { operator: node.accountId, marks: trust.marks() };
+  /** What checks have said of this node, newest first; `undefined` where none ever joined. */
+  verdicts(): TrustMark[] | undefined {
+    return this.#trusted()?.marks();
   }
 
   /** A pool that was reset asks what room there is. */
@@ -170,7 +144,7 @@ export class NodeObject extends DurableObject<Env> {
   /** This node for its operator; `undefined` where none ever joined by this id. */
   async describe(): Promise<NodeDescription | undefined> {
     const node = this.#node();
-    const trust = this.#trusted()?.standing(Date.now());
+    const trust = this.#trusted()?.standing();
     if (node === undefined || trust === undefined) return undefined;
     const open = this.#socket();
     return describeNode(node, {
@@ -201,11 +175,14 @@ export class NodeObject extends DurableObject<Env> {
     const state = stateOf(socket);
     // What an older socket still brings is fenced: its node speaks by the newer one.
     if (state.phase === "closed" || state.phase === "open") return;
-    const parsed = parseFrames(nodeFrameSchema, message);
-    const hello = parsed.ok && parsed.frames.length === 1 ? parsed.frames[0] : undefined;
-    if (!parsed.ok) this.#reject(socket, new Refusal({ code: "invalid_frame", message: parsed.problem }));
-    else if (state.phase === "challenged" && hello?.type === "hello") await this.#welcome(socket, state, hello);
-    else this.#reject(socket, new Refusal({ code: "invalid_frame", message: "The first frame is one hello." }));
+    try {
+      const hello = helloIn(message);
+      if (state.phase === "challenged") await this.#welcome(socket, state, hello);
+      else throw new Refusal({ code: "invalid_frame", message: "A hello comes once." });
+    } catch (error) {
+      if (!(error instanceof Refusal)) throw error;
+      this.#reject(socket, error);
+    }
   }
 
   override async webSocketClose(socket: WebSocket, code: number): Promise<void> {
@@ -229,36 +206,21 @@ export class NodeObject extends DurableObject<Env> {
     try {
       operator = await admitNode(this.env, { hello, challenge, registeredTo: this.#node()?.accountId });
     } catch (error) {
-      if (error instanceof Refusal) {
-        this.#reject(socket, error);
-        return;
-      }
+      if (error instanceof Refusal) throw error;
       console.error("node: a hello could not be checked", { nodeId: challenge.nodeId, error: String(error) });
       close(socket, closeCodes.restart, "try again");
       return;
     }
     if (stateOf(socket).phase !== "checking") return;
+    const suspension = this.#trusted()?.suspension();
+    if (suspension !== undefined) throw suspension;
     migrate(this.ctx.storage, nodeMigrations);
     const nowMs = Date.now();
     // Read again: another socket of this node may have come in while this one was checked.
-    const before = this.#node();
-    const epoch = (before?.epoch ?? 0) + 1;
-    const isResumed = before !== undefined && hello.resume?.token === before.resumeToken;
     const older = this.#socket();
+    const joined = joinedNode(this.#node(), hello, { operator, hasOlderSocket: older !== undefined, nowMs });
+    const { node, isResumed, dropped } = joined;
     if (older !== undefined) this.#supersede(older, { isResumed });
-    const dropped = before?.models.filter((old) => !hello.models.some((card) => card.fileSha256 === old.fileSha256));
-    const { nodeId, publicKey, name, software, models } = hello;
-    const suspended = this.#trusted()?.standing(nowMs);
-    if (suspended?.isSuspended === true) {
-      this.#reject(socket, suspensionOf(suspended));
-      return;
-    }
-    const registeredAtMs = before?.registeredAtMs ?? nowMs;
-    const resumeToken = isResumed ? before.resumeToken : toBase64Url(crypto.getRandomValues(new Uint8Array(16)));
-    // A socket that its node gave up before anybody here noticed is one lost, too.
-    const isLoss = older !== undefined && isResumed;
-    const flaps = isLoss ? noteLoss(before.flaps, nowMs) : (before?.flaps ?? steady);
-    const node = { nodeId, accountId: operator, publicKey, epoch, registeredAtMs, models, resumeToken, flaps };
     writeNode(this.ctx.storage, node);
     this.#standings.forget();
     this.#stored = undefined;
@@ -266,27 +228,14 @@ export class NodeObject extends DurableObject<Env> {
     clearTimeout(this.#patience.get(socket) ?? null);
     clearTimeout(this.#away ?? null);
     this.#away = undefined;
-    const state: OpenState = { phase: "open", epoch, heardAtMs: nowMs, isDraining: false, credits: [] };
+    const state: OpenState = { phase: "open", epoch: node.epoch, heardAtMs: nowMs, isDraining: false, credits: [] };
     setState(socket, state);
     this.#open = new OpenSocket(socket, state, this.ctx);
     const welcomed = this.#book()?.welcome(isResumed ? (hello.resume?.holding ?? []) : [], nowMs);
-    this.#open.send([
-      {
-        type: "welcome",
-        protocol: hello.protocol,
-        nodeId,
-        epoch,
-        operator,
-        heartbeatMs: limits.heartbeatMs,
-        busyHeartbeatMs: limits.busyHeartbeatMs,
-        resumeToken,
-        leases: welcomed?.leases ?? [],
-      },
-    ]);
+    this.#open.send([welcomeOf(node, hello, welcomed?.leases ?? [])]);
     welcomed?.perform();
-    this.#pools.leave(nodeId, dropped ?? []);
-    const seen = { nodeId, accountId: operator, name, publicKey, software, models, registeredAtMs, seenAtMs: nowMs };
-    const flushAtMs = this.#outbox.add([{ kind: "node", ...seen }], nowMs);
+    this.#pools.leave(node.nodeId, dropped);
+    const flushAtMs = this.#outbox.add([seenEntry(node, hello, nowMs)], nowMs);
     await this.#alarm.ringBy(Math.min(flushAtMs, nowMs + checkEveryMs));
   }
 
@@ -365,7 +314,11 @@ export class NodeObject extends DurableObject<Env> {
     this.#stored = { ...node, flaps };
     writeFlaps(this.ctx.storage, flaps);
     // A node that is back in a moment finds its place, and who waits for it is not sent away.
-    const whose = { nodeId: node.nodeId, operator: node.accountId, mayValidate: this.#mayValidate() };
+    const whose = {
+      nodeId: node.nodeId,
+      operator: node.accountId,
+      mayValidate: this.#trusted()?.standing().mayValidate ?? false,
+    };
     this.#pools.away(whose, node.models, flaps);
     this.#away = setTimeout(() => {
       this.#away = undefined;
@@ -426,47 +379,26 @@ export class NodeObject extends DurableObject<Env> {
     const open = this.#socket();
     if (node === undefined || open === undefined || open.state.isDraining) return undefined;
     const { nodeId, accountId: operator, models, flaps } = node;
-    const mayValidate = this.#mayValidate();
+    const mayValidate = this.#trusted()?.standing().mayValidate ?? false;
     return { nodeId, operator, mayValidate, models, credits: this.#creditsOf(open), asideUntilMs: flaps.asideUntilMs };
   }
 
-  #mayValidate(): boolean {
-    return this.#trusted()?.standing(Date.now()).mayValidate ?? false;
-  }
-
   /** What the node has earned; `undefined` where none ever joined. */
-  #trusted(): NodeTrust | undefined {
-    if (this.#trust !== undefined || this.#node() === undefined) return this.#trust;
-    // An object that joined under an older version of the tables gets those of this one.
-    migrate(this.ctx.storage, nodeMigrations);
-    this.#trust = new NodeTrust(this.ctx.storage.sql);
-    return this.#trust;
-  }
-
-  /** What a Worker is told with each attempt, so that it need ask nobody whether to have the answer checked. */
-  #standingFor(model: ModelHash | undefined): NodeStanding {
+  #trusted(): TrustKeeper | undefined {
     const node = this.#node();
-    const standing = this.#trusted()?.standing(Date.now());
-    if (node === undefined || standing === undefined) throw new Error("a node that nobody knows has a lease");
-    const card = node.models.find(({ fileSha256 }) => fileSha256 === model);
-    const isVerifiable = card !== undefined && card.decoding !== "own";
-    const { auditShare, isTrustedValidator } = standing;
-    return { operator: node.accountId, publicKey: node.publicKey, auditShare, isTrustedValidator, isVerifiable };
-  }
-
-  #suspension({ isSuspended, reason }: TrustStanding, nowMs: number): RecordEntry {
-    const nodeId = this.#node()?.nodeId;
-    if (nodeId === undefined) throw new Error("nobody is suspended");
-    const why = isSuspended ? reason.slice(0, 500) : null;
-    return { kind: "suspension", nodeId, suspendedAtMs: isSuspended ? nowMs : null, reason: why, toldAtMs: nowMs };
-  }
-
-  /** The node gets no more work, and is told why; what it works on goes elsewhere. */
-  #suspend(standing: TrustStanding): void {
-    console.warn("node: suspended", { nodeId: this.#node()?.nodeId, reason: standing.reason });
-    const open = this.#socket();
-    if (open !== undefined) this.#reject(open.socket, suspensionOf(standing));
-    this.#leavePools();
+    if (node === undefined) return undefined;
+    this.#trust ??= new TrustKeeper({
+      storage: this.ctx.storage,
+      node,
+      record: (entries) => this.#alarm.ringBy(this.#outbox.add(entries, Date.now())),
+      onSuspended: (refusal) => {
+        const open = this.#socket();
+        if (open !== undefined) this.#reject(open.socket, refusal);
+        this.#leavePools();
+      },
+      onAbility: () => this.#pools.tellWithin(0),
+    });
+    return this.#trust;
   }
 
   #leavePools(): void {
@@ -491,11 +423,4 @@ export class NodeObject extends DurableObject<Env> {
     }
     return this.#toldPoolsAtMs + checkEveryMs;
   }
-}
-
-function suspensionOf({ reason }: TrustStanding): Refusal {
-  return new Refusal({
-    code: "suspended",
-    message: `This node is suspended: ${reason} GET /v1/nodes/{id}/verdicts shows why; an appeal or the admin can take it back.`,
-  });
 }

@@ -2,7 +2,7 @@ import { DurableObject } from "cloudflare:workers";
 import type { AccountId, AttemptId, NodeId } from "../../core/ids.ts";
 import { limits } from "../../core/limits.ts";
 import type { ModelCard } from "../../core/model/model-card.ts";
-import { type Ability, isCheckable } from "../../core/node-pool/ability.ts";
+import { isCheckable } from "../../core/node-pool/ability.ts";
 import {
   claim,
   claimNow,
@@ -29,6 +29,7 @@ import { agreedCard, isSameModel } from "./agreed-card.ts";
 import { Alarm } from "./alarm.ts";
 import { askMembers } from "./ask-members.ts";
 import { ticketOf } from "./claim-ticket.ts";
+import type { ClaimRequest, ClaimResult, Offer, OfferAnswer } from "./pool-calls.ts";
 import { type LendTicket, type Lent, lendTickets, PoolSiblings, type Sibling } from "./pool-siblings.ts";
 import { PoolTables, type StoredMember } from "./pool-tables.ts";
 import { type ModelAgreement, statusStub } from "./status-object.ts";
@@ -40,53 +41,6 @@ const reportChangesMs = 2_000;
 const joinReportMs = 200;
 /** Nodes that are remembered for what they say of the file, so that they can be told; then all are forgotten. */
 const disagreeingNodes = 1_000;
-
-export type ClaimResult =
-  | { kind: "lease"; nodeId: NodeId }
-  | { kind: "refuse"; code: "no_live_node" | "no_free_node" | "queue_full" | "no_validator" };
-
-/** What a task asks of its pool; `core/node-pool/ticket.ts` says what each wish means. What is left out is no wish. */
-export interface ClaimRequest {
-  attemptId: AttemptId;
-  accountId?: AccountId;
-  weight?: number;
-  priority?: number;
-  exclude: readonly NodeId[];
-  excludeOperators?: readonly AccountId[];
-  needs?: Ability;
-  /** Its answer is to be checked by another operator's node: refused at once where there is none. */
-  isToBeChecked?: boolean;
-  avoid?: readonly NodeId[];
-  affinity?: string | null;
-  isPatient?: boolean;
-  /** Longest wait for a place. */
-  waitMs: number;
-}
-
-/** A node's word on its room, with the model as it advertises it. */
-export interface Offer {
-  nodeId: NodeId;
-  /** Whose it is and what it is good for; one that says neither is nobody's and counts for the least. */
-  operator?: AccountId;
-  ability?: Ability;
-  card: ModelCard;
-  free: number;
-  /** Claims that have reached the node since its last offer. */
-  taken: readonly AttemptId[];
-  /** Mean of its recent answers' first tokens; null while there is none. */
-  firstTokenMs?: number | null;
-  /** Put aside until then, milliseconds since the epoch; 0 where it is not. */
-  asideUntilMs?: number;
-  /** It was sent here by another shard, and is not sent on once more. */
-  isSentOn?: boolean;
-}
-
-/** What a node's object is told: how many shards the model has, whether it is a member of this one, and its standing. */
-export interface OfferAnswer {
-  shards: number;
-  isMember: boolean;
-  standing: Standing;
-}
 
 /** Who can serve one model file, or one shard of its nodes, and who waits for them. Sees neither prompts nor tokens. */
 export class PoolObject extends DurableObject<Env> {
@@ -152,17 +106,8 @@ export class PoolObject extends DurableObject<Env> {
 
   /** A node's object tells of its room: at joining, whenever it changes, and now and then. */
   async offer(said: Offer): Promise<OfferAnswer> {
-    const {
-      nodeId,
-      operator,
-      ability = "own",
-      card,
-      free,
-      taken,
-      firstTokenMs = null,
-      asideUntilMs = 0,
-      isSentOn = false,
-    } = said;
+    const { nodeId, operator, ability = "own", card, free, taken } = said;
+    const { firstTokenMs = null, asideUntilMs = 0, isSentOn = false } = said;
     const nowMs = Date.now();
     const isElsewhere = this.#shards !== null && shardOf(nodeId, this.#shards) !== this.#shard;
     if (isElsewhere && !isSentOn) {
@@ -182,17 +127,8 @@ export class PoolObject extends DurableObject<Env> {
     this.#disagreeing.delete(nodeId);
     this.#card = agreed;
     const { slots, tokensPerSecond } = card;
-    const word = {
-      nodeId,
-      slots,
-      free,
-      tokensPerSecond,
-      firstTokenMs,
-      asideUntilMs,
-      ability,
-      taken,
-      ...whoseIs(operator),
-    };
+    const can = { slots, free, tokensPerSecond, firstTokenMs, ability };
+    const word = { nodeId, ...can, asideUntilMs, taken, ...whoseIs(operator) };
     const isNew = !byId.has(nodeId);
     this.#answer(
       offer(this.#pool, word, nowMs, this.#dice({ type: "offer", word: { ...word, taken: [...word.taken] } }, nowMs)),

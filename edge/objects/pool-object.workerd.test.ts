@@ -5,7 +5,7 @@ import { catalogue } from "../../core/model/catalogue.ts";
 import { type ModelCard, modelNameSchema } from "../../core/model/model-card.ts";
 import type { Standing } from "../../core/node-pool/standing.ts";
 import { newCard, poolStub } from "../../test/workerd/deployment.ts";
-import type { Offer } from "./pool-object.ts";
+import type { Offer } from "./pool-calls.ts";
 import { statusStub } from "./status-object.ts";
 
 const newNodeId = () => nodeIdSchema.parse(`node_${randomText(32)}`);

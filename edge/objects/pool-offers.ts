@@ -7,7 +7,8 @@ import { shardOf } from "../../core/node-pool/shards.ts";
 import type { Standing } from "../../core/node-pool/standing.ts";
 import type { Env } from "../env.ts";
 import type { Credits } from "./credits.ts";
-import type { Offer, PoolObject } from "./pool-object.ts";
+import type { Offer } from "./pool-calls.ts";
+import type { PoolObject } from "./pool-object.ts";
 
 /** Whose a node is, and whether others' answers are given to it to check. */
 export interface Whose {

@@ -8,7 +8,7 @@ import { newCard, untilMember, welcomed } from "../../test/workerd/deployment.ts
 import { closeNodes, newIdentity } from "../../test/workerd/fake-node.ts";
 import { standInForPostgres } from "../../test/workerd/fake-postgres.ts";
 import { until } from "../../test/workerd/until.ts";
-import type { ClaimRequest, ClaimResult } from "./pool-object.ts";
+import type { ClaimRequest, ClaimResult } from "./pool-calls.ts";
 import { statusStub } from "./status-object.ts";
 
 standInForPostgres();

@@ -26,6 +26,7 @@ test("a request that says nothing else gets OpenAI's defaults and a seed of its 
   const order = parseChatRequest(hello);
   expect(order).toEqual({
     model: "smollm2-135m-instruct",
+    wantsEvidence: false,
     choices: 1,
     isStream: false,
     includeUsage: false,

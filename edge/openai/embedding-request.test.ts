@@ -18,6 +18,7 @@ function refusalOf(body: unknown): { code: string; param: string | undefined } {
 test("one text is a list of one, as floats in the model's own dimensions", () => {
   expect(parseEmbeddingRequest({ model, input: "hello" })).toEqual({
     model,
+    wantsEvidence: false,
     encoding: "float",
     dimensions: undefined,
     input: { kind: "embedding", texts: ["hello"] },

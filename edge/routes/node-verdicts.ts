@@ -3,10 +3,10 @@ import { z } from "zod";
 import { type NodeId, taskIdSchema } from "../../core/ids.ts";
 import { Refusal } from "../../core/refusal.ts";
 import type { AppEnv } from "../app-env.ts";
-import { type CaseDescription, caseDescriptionSchema } from "../objects/audit-object.ts";
-import type { TrustMark } from "../objects/node-trust.ts";
 import { parseRequest } from "../openai/parse-request.ts";
 import { readJson } from "../read-body.ts";
+import { type CaseDescription, caseDescriptionSchema } from "../trust/audit-work.ts";
+import type { TrustMark } from "../trust/trust-mark.ts";
 import { ownNodeId } from "./nodes.ts";
 
 /** Cases whose evidence is told with a list; of the others only that there was one. */
@@ -22,8 +22,7 @@ export const appealSchema = z.strictObject({ task: taskIdSchema });
 export async function getVerdicts(context: Context<AppEnv>): Promise<Response> {
   const nodeId = await ownNodeId(context);
   const { env } = context;
-  const told = await env.NODE.get(env.NODE.idFromName(nodeId)).verdicts();
-  const marks = told?.marks ?? [];
+  const marks = (await env.NODE.get(env.NODE.idFromName(nodeId)).verdicts()) ?? [];
   const cases = [...new Set(marks.filter(({ type }) => type === "verdict").map(({ taskId }) => taskId))];
   const described = new Map<string, CaseDescription>();
   await Promise.all(

@@ -3,7 +3,8 @@ import { afterEach, beforeAll, expect, test, vi } from "vitest";
 import { z } from "zod";
 import { evidenceSchema } from "../../core/commitment/evidence.ts";
 import type { ModelCard } from "../../core/model/model-card.ts";
-import { AuditObject, caseDescriptionSchema } from "../../edge/objects/audit-object.ts";
+import { AuditObject } from "../../edge/objects/audit-object.ts";
+import { caseDescriptionSchema } from "../../edge/trust/audit-work.ts";
 import { countCalls } from "./call-counts.ts";
 import { CheckableNode, type Conduct, honestIds, textOf } from "./checkable-node.ts";
 import { ask, chat, dealer, listedCards, newInvite, newKey, nodeStub, pooled } from "./deployment.ts";
@@ -57,7 +58,7 @@ async function codeOf(response: Response): Promise<string> {
 function marksOf({ node }: CheckableNode) {
   return nodeStub(node)
     .verdicts()
-    .then((told) => told?.marks ?? []);
+    .then((marks) => marks ?? []);
 }
 
 function untilMark(node: CheckableNode, what: { type: string; outcome?: string; wasRight?: boolean }) {
