@@ -2,8 +2,8 @@ import { type ChildProcess, fork } from "node:child_process";
 import { join } from "node:path";
 import { type Job, type Report, reportSchema } from "./job.ts";
 
-/** Time without a word after which a worker is taken for hung. Loading a model on a busy machine takes a minute. */
-const silenceMs = 300_000;
+/** Time without a word after which a worker is taken for hung. On a machine that is busy with other things an answer may take minutes. */
+const silenceMs = 1_800_000;
 
 /** Worker processes that do jobs in order, each the next one as soon as it is free. */
 export class Crew {
@@ -42,7 +42,7 @@ function work({ next, onReport }: { next: () => Job | undefined; onReport: (repo
     };
     const heard = () => {
       clearTimeout(hung);
-      hung = setTimeout(() => end(new Error("a worker said nothing for five minutes")), silenceMs);
+      hung = setTimeout(() => end(new Error("a worker said nothing for half an hour")), silenceMs);
     };
     heard();
     child.on("exit", (code, signal) => end(new Error(`a worker ended (${signal ?? code})`)));

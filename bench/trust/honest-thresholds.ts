@@ -4,8 +4,8 @@ import { clopperPearson } from "./intervals.ts";
 import { seededRandom } from "./seeded-random.ts";
 import type { TrialRow } from "./trial-row.ts";
 
-/** Numbers of looked-at positions that a threshold is told for; 16 are looked at in an answer of 64 tokens. */
-const steps = [1, 4, 16, 64] as const;
+/** Numbers of looked-at positions that a threshold is told for; 32 are looked at in an answer of 64 tokens. */
+const steps = [1, 4, 16, 32, 64] as const;
 const draws = 40_000;
 /** Of honest means, the share that may lie above the drawn quantile: half the goal of 1 in 1,000. */
 const tail = 0.0005;
@@ -43,7 +43,7 @@ export function honestThresholds(
   const counted = { hits: falseAlarms.length, trials: rows.length };
   return {
     thresholds,
-    grossMeanMargin: round(Math.min(1, grossTimes * thresholdFor({ thresholds }, 16))),
+    grossMeanMargin: round(Math.min(1, grossTimes * thresholdFor({ thresholds }, 32))),
     endMargin: round(Math.min(endMargins.most, Math.max(endMargins.least, 2 * largest))),
     trials: rows.length,
     falseAlarms: falseAlarms.length,

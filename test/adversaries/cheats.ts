@@ -1,5 +1,6 @@
 import type { CheckReport } from "../../core/wire/node-frame.ts";
 import type { CheckInput } from "../../core/wire/task-input.ts";
+import type { ChatPiece } from "../../worker-node/engine/engine.ts";
 import type { Answer, Cheat, Means, TextInput } from "./hostile-engine.ts";
 
 const canned =
@@ -30,11 +31,10 @@ export const cheats = {
   /** A third of the model's tokens, then another text. */
   garbage: {
     answer: async (input, means) => {
-      const [answer, rest] = [await means.honest(input), await cannedAnswer(input, means)];
-      return {
-        ...answer,
-        pieces: [...answer.pieces.slice(0, answer.pieces.length / 3), ...rest.pieces].slice(0, answer.pieces.length),
-      };
+      const answer = await means.honest(input);
+      const kept = answer.pieces.slice(0, answer.pieces.length / 3);
+      const rest = await cannedPiece(means, countOf(answer.pieces) - countOf(kept));
+      return { ...answer, pieces: [...kept, rest] };
     },
   },
   /** Ids of the model, and another text for the reader. */
@@ -101,19 +101,24 @@ function reportOf({ positions }: CheckInput, finding: { margin: number; rank: nu
   };
 }
 
-async function cannedAnswer(input: TextInput, { honest, idsOf }: Means): Promise<Answer> {
-  const { pieces } = await honest(input);
-  const most = Math.max(
-    1,
-    pieces.reduce((sum, { tokenIds }) => sum + tokenIds.length, 0),
-  );
+async function cannedAnswer(input: TextInput, means: Means): Promise<Answer> {
+  const { pieces } = await means.honest(input);
+  return { pieces: [await cannedPiece(means, countOf(pieces))], finishReason: "stop" };
+}
+
+/** The canned text's beginning, of at most so many tokens. */
+async function cannedPiece({ idsOf }: Means, most: number): Promise<ChatPiece> {
   let text = canned;
   let tokenIds = await idsOf(text);
   while (tokenIds.length > most && text.length > 1) {
     text = text.slice(0, Math.max(1, Math.floor((text.length * most) / tokenIds.length) - 1));
     tokenIds = await idsOf(text);
   }
-  return { pieces: [{ tokenIds, text }], finishReason: "stop" };
+  return { tokenIds, text };
+}
+
+function countOf(pieces: readonly ChatPiece[]): number {
+  return pieces.reduce((sum, { tokenIds }) => sum + tokenIds.length, 0);
 }
 
 function copiedAnswer(): NonNullable<Cheat["answer"]> {
