@@ -3,17 +3,20 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { defaultCacheDir } from "../worker-node/models/cache-dir.ts";
 import { holdModels } from "../worker-node/models/hold-models.ts";
+import { measureChecks } from "./engine/checks.ts";
 import { startEngineProcess } from "./engine/engine-process.ts";
-import { readFlags } from "./engine/flags.ts";
+import { type engineBenchParts, readFlags } from "./engine/flags.ts";
 import { measureFollowUp } from "./engine/follow-up.ts";
 import { startLlamaServer } from "./engine/llama-server.ts";
 import type { Contender } from "./engine/round.ts";
+import { measureSampling } from "./engine/sampling.ts";
 import type { EngineSetup } from "./engine/serve-rounds.ts";
 import { measureThroughput } from "./engine/throughput.ts";
 import { describeMachine, ForeignLoad } from "./machine.ts";
 import { type PartReport, type ReportLine, tableOf, writeResults } from "./report.ts";
 
-const { isQuick, model, llamaServer } = readFlags();
+const { isQuick, only, model, llamaServer } = readFlags();
+const isWanted = (part: (typeof engineBenchParts)[number]) => only.length === 0 || only.includes(part);
 const startedAt = new Date().toISOString();
 const folder = mkdtempSync(join(tmpdir(), "cortensor-bench-"));
 const parts: PartReport[] = [];
@@ -25,16 +28,19 @@ try {
   if (held === undefined) throw new Error(`there is no model ${model}`);
   const setup = { modelPath: held.path, slots: 8, contextTokens: 2_048 };
   await withContender(startOurs(setup), async (ours) => {
-    await withContender(startPlain(setup), async (plain) => {
-      if (llamaServer === undefined) {
-        console.log("llama-server is not on this machine (PATH, --llama-server): left out.\n");
-        return reportThroughput([ours, plain]);
-      }
-      await withContender(startLlamaServer({ path: llamaServer, setup, folder }), (server) =>
-        reportThroughput([ours, plain, server]),
-      );
-    });
-    await report("follow-up turn on about 1,500 tokens", () => measureFollowUp(ours, { rounds: isQuick ? 2 : 5 }));
+    if (isWanted("throughput") || isWanted("sampling")) {
+      await withContender(startPlain(setup), async (plain) => {
+        if (isWanted("sampling")) await reportSampling([ours, plain]);
+        if (isWanted("throughput")) await reportAllThroughput([ours, plain], setup);
+      });
+    }
+    if (isWanted("follow-up")) {
+      await report("follow-up turn on about 1,500 tokens", () => measureFollowUp(ours, { rounds: isQuick ? 2 : 5 }));
+    }
+    if (isWanted("check")) {
+      const size = { rounds: isQuick ? 2 : 5, tokens: 256, taskTokens: isQuick ? 32 : 64 };
+      await report(`a check of ${size.tokens} tokens`, () => measureChecks(ours, size));
+    }
   });
   console.log(`All figures: ${writeResults("engine", { machine: describeMachine(), startedAt, isQuick, parts })}`);
   rmSync(folder, { recursive: true, force: true });
@@ -61,6 +67,25 @@ async function withContender(starting: Promise<Contender>, use: (contender: Cont
   } finally {
     await contender.stop();
   }
+}
+
+async function reportSampling(contenders: readonly [ours: Contender, plain: Contender]): Promise<void> {
+  const size = isQuick ? { rounds: 2, tokens: 32 } : { rounds: 9, tokens: 64 };
+  const part = `verifiable sampling beside llama.cpp's own sampler, ${size.tokens} tokens an answer`;
+  await report(part, () => measureSampling(contenders, size));
+}
+
+async function reportAllThroughput(
+  contenders: readonly [ours: Contender, plain: Contender],
+  setup: EngineSetup,
+): Promise<void> {
+  if (llamaServer === undefined) {
+    console.log("llama-server is not on this machine (PATH, --llama-server): left out.\n");
+    return reportThroughput(contenders);
+  }
+  await withContender(startLlamaServer({ path: llamaServer, setup, folder }), (server) =>
+    reportThroughput([...contenders, server]),
+  );
 }
 
 async function reportThroughput(contenders: readonly [ours: Contender, ...others: Contender[]]): Promise<void> {

@@ -46,7 +46,7 @@ export async function startLlamaServer({
       const answers = await Promise.all(
         conversations.map((messages) => answer(origin, { messages, tokens, startedMs })),
       );
-      return { answers, wallMs: performance.now() - startedMs };
+      return { answers, wallMs: performance.now() - startedMs, checks: [] };
     },
     stop: async () => {
       server.kill("SIGTERM");

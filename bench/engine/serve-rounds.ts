@@ -1,7 +1,7 @@
 import { createServer } from "node:http";
 import { parseArgs } from "node:util";
 import { z } from "zod";
-import { type Round, type RoundResult, roundSchema } from "./round.ts";
+import { type RoundRun, type RoundToRun, roundSchema } from "./round.ts";
 
 /** What an engine's process of the bench is told. */
 export interface EngineSetup {
@@ -18,7 +18,7 @@ export interface EngineSetup {
  * there; ends when its standard input closes.
  */
 export async function serveRounds(
-  load: (setup: EngineSetup) => Promise<(round: Round) => Promise<RoundResult>>,
+  load: (setup: EngineSetup) => Promise<(round: RoundToRun) => Promise<RoundRun>>,
 ): Promise<void> {
   const { values } = parseArgs({
     options: { "model-path": { type: "string" }, slots: { type: "string" }, context: { type: "string" } },

@@ -12,7 +12,7 @@ export interface NoisePlace {
 }
 
 /**
- * Standard Gumbel noise of one token at one position of an answer: −ln(−ln u), between −3.6 and 36.1.
+ * Standard Gumbel noise of one token at one position of an answer: −ln(−ln u), between −3.61 and 36.74.
  *
  * `u` is ({@link philoxWords}' first word × 2²⁰ + the upper 20 bits of its second + ½) / 2⁵². A function of its place
  * alone, so that whoever knows the seed draws it again, at any position, without having drawn what was before it

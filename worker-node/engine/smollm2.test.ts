@@ -2,7 +2,8 @@ import { afterAll, describe, expect, test } from "vitest";
 import type { ChatMessage } from "../../core/wire/task-input.ts";
 import { defaultCacheDir } from "../models/cache-dir.ts";
 import { listModels, resolveModel } from "../models/store.ts";
-import { ask, user } from "./ask-engine.fixture.ts";
+import { type Asking, ask, user } from "./ask-engine.fixture.ts";
+import { check, claimOf, meanMargin, withSampling } from "./check-conformance.ts";
 import { expectEveryCutToJoin } from "./continuation-conformance.ts";
 import { loadLlamaEngine } from "./llama-engine.ts";
 import { openLlama } from "./open-llama.ts";
@@ -43,6 +44,55 @@ describe.skipIf(!isHeld)("SmolLM2", async () => {
     );
     expect(outcome.finishReason).toBe("stop");
   }, 120_000);
+
+  const story = { messages: [user("Tell me a story about a lighthouse keeper.")] };
+  const place = {
+    type: "object",
+    properties: { city: { type: "string", maxLength: 12 }, size: { enum: ["small", "large"] } },
+    required: ["city", "size"],
+    additionalProperties: false,
+  };
+
+  test.each<[name: string, asking: Asking]>([
+    ["at temperature 0", { ...story, sampling: { maxTokens: 32 } }],
+    ["at temperature 1", { ...story, sampling: { temperature: 1, seed: 3, maxTokens: 32 } }],
+    ["with penalties", { ...story, sampling: { temperature: 0.8, frequencyPenalty: 0.7, seed: 4, maxTokens: 32 } }],
+    [
+      "under a schema",
+      {
+        messages: [user("Name a city.")],
+        input: { format: { type: "json_schema", schema: place } },
+        sampling: { temperature: 1, seed: 5, maxTokens: 60 },
+      },
+    ],
+    ["that ends by itself", { messages: [user("Repeat after me: 猫 😀 é")], sampling: { maxTokens: 20 } }],
+  ])(
+    "an honest answer %s has a mean margin of hundredths",
+    async (_name, asking) => {
+      const answer = await ask(engine, asking);
+      const report = await check(engine, claimOf(asking, answer));
+      expect(report).toMatchObject({ isTextOfTokens: true, isEndRight: true });
+      expect(meanMargin(report)).toBeLessThan(0.05);
+    },
+    120_000,
+  );
+
+  test("another seed, another temperature, another system prompt and an end too soon are far above it", async () => {
+    const asking = { ...story, sampling: { temperature: 1, seed: 3, maxTokens: 32 } };
+    const honest = claimOf(asking, await ask(engine, asking));
+    expect(meanMargin(await check(engine, withSampling(honest, { seed: 4 })))).toBeGreaterThan(0.5);
+    expect(meanMargin(await check(engine, withSampling(honest, { temperature: 0 })))).toBeGreaterThan(0.3);
+    expect(meanMargin(await check(engine, withSampling(honest, { temperature: 0.5 })))).toBeGreaterThan(0.1);
+    const messages: ChatMessage[] = [
+      { role: "system", content: "You are a pirate. Answer in French, in one word." },
+      ...story.messages,
+    ];
+    const other = { ...honest, of: { kind: "chat", messages, sampling: honest.of.sampling } as const };
+    expect(meanMargin(await check(engine, other))).toBeGreaterThan(0.1);
+    const tokenIds = honest.tokenIds.slice(0, 20);
+    const end = await check(engine, { ...honest, tokenIds, finishReason: "stop", positions: [20] });
+    expect(end.findings[0]?.margin).toBeGreaterThan(1);
+  }, 240_000);
 
   test("prompts cancelled while they are read use less than a second more", async () => {
     const slots = 4;
