@@ -27,6 +27,10 @@ import { keptLeaseSchema, type LeaseTerms } from "./lease.ts";
 import type { LeaseEffect, Start } from "./lease-effect.ts";
 
 const embedding: Partial<LeaseTerms> = { kind: "embedding", inputs: 2, dimensions: 1 };
+const check: Partial<LeaseTerms> = { kind: "check" };
+const report = { findings: [], isTextOfTokens: true, isEndRight: true };
+const reports: Act = (scene) => scene.delta(0, { report });
+const reportsAgain: Act = (scene) => scene.delta(1, { report });
 const one = { index: 0, float32: "AACAPw==" };
 const two = { index: 1, float32: "AACAPw==" };
 
@@ -107,6 +111,15 @@ test.each<[guarantee: string, fields: Partial<LeaseTerms>, acts: Act[], problem:
   ["a vector of half a number", embedding, [ack, gives({ ...one, float32: "AAA=" })], /of 0\.5 numbers/],
   ["an empty vector", embedding, [ack, gives({ ...one, float32: "" })], /of 0 numbers/],
   ["a commit with a vector missing", embedding, [ack, gives(one), commit(0)], /commit with 1 vectors missing$/],
+  [
+    "more tokens than were asked for, with those before it",
+    { maxTokens: 43, continuedTokens: 40 },
+    [ack, piece(0, 4)],
+    /more than the 43 tokens/,
+  ],
+  ["a report that nobody asked for", {}, [ack, reports], /a report came twice or was never asked for$/],
+  ["a report that comes twice", check, [ack, reports, reportsAgain], /a report came twice/],
+  ["a check without its report", check, [ack, commit(0)], /commit of a check without its report$/],
   ["a delta that skips one after a cancel", {}, [ack, cancel, piece(1)], /delta 1 .* 0 was due$/],
   ["other counts after a cancel than came", {}, [ack, piece(0), cancel, commit(9)], /commit of 9 tokens .* of 1$/],
 ])("%s is a broken protocol: the node stops, and nothing before was wrong", (_guarantee, fields, acts, problem) => {

@@ -39,6 +39,22 @@ export function invite(name: string, given: Partial<EntryOf<"invite">> = {}): Re
   return recordEntrySchema.parse({ kind: "invite", ...ids, name, hint: "k2p9", ...counts, ...times, ...given });
 }
 
+export function verdict(task: string, given: Partial<EntryOf<"verdict">> = {}): RecordEntry {
+  return recordEntrySchema.parse({
+    kind: "verdict",
+    taskId: `task_${task}0000`,
+    ...{ nodeId: "node_n0000", operator: "acctoscar", modelName: "smollm2-135m-instruct", modelSha256 },
+    ...{ outcome: "valid", meanMargin: 0.004, positions: 17, reasons: [], validators: ["node_v0000"] },
+    ...{ revision: 1, atMs: startMs },
+    ...given,
+  });
+}
+
+export function suspension(name: string, given: Partial<EntryOf<"suspension">> = {}): RecordEntry {
+  const told = { suspendedAtMs: startMs, reason: "Its answers failed their checks.", toldAtMs: startMs };
+  return recordEntrySchema.parse({ kind: "suspension", nodeId: `node_${name}0000`, ...told, ...given });
+}
+
 export function node(name: string, given: Partial<EntryOf<"node">> = {}): RecordEntry {
   const models = [
     {

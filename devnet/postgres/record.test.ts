@@ -1,6 +1,6 @@
 import { asc, sql } from "drizzle-orm";
 import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
-import { accountIdSchema } from "../../core/ids.ts";
+import { accountIdSchema, networkAccountId } from "../../core/ids.ts";
 import { limits } from "../../core/limits.ts";
 import type { RecordEntry } from "../../core/record/entry.ts";
 import { attemptStates } from "../../core/task/attempt-moves.ts";
@@ -11,6 +11,7 @@ import { migrate } from "../../db/migrate.ts";
 import { abandonedAfterMs, closeAbandonedTasks } from "../../db/queries/close-abandoned-tasks.ts";
 import { listInvites } from "../../db/queries/list-invites.ts";
 import { listKeys } from "../../db/queries/list-keys.ts";
+import { listSuspensions } from "../../db/queries/list-suspensions.ts";
 import { usageOfAccount } from "../../db/queries/usage-of-account.ts";
 import { record } from "../../db/record.ts";
 import { accounts } from "../../db/schema/accounts.ts";
@@ -18,9 +19,11 @@ import { attempts } from "../../db/schema/attempts.ts";
 import { invites } from "../../db/schema/invites.ts";
 import { keys } from "../../db/schema/keys.ts";
 import { nodes } from "../../db/schema/nodes.ts";
+import { suspensions } from "../../db/schema/suspensions.ts";
 import { tasks } from "../../db/schema/tasks.ts";
 import { usage } from "../../db/schema/usage.ts";
-import { account, attempt, invite, key, node, startMs, task } from "../../db/testing/entries.ts";
+import { verdicts } from "../../db/schema/verdicts.ts";
+import { account, attempt, invite, key, node, startMs, suspension, task, verdict } from "../../db/testing/entries.ts";
 import { randomTellings } from "../../db/testing/random-tellings.ts";
 import { seededRandom } from "../../db/testing/seeded-random.ts";
 import { type PostgresEndpoint, startPostgresEndpoint } from "./endpoint.ts";
@@ -32,49 +35,60 @@ const alice = accountIdSchema.parse("acctalice");
 beforeAll(async () => {
   endpoint = await startPostgresEndpoint({ password: "secret" });
   database = connect({ databaseUrl: endpoint.connectionString, fetchEndpoint: endpoint.fetchEndpoint });
-  expect(await migrate(database)).toEqual(["0000_record"]);
+  expect(await migrate(database)).toEqual(["0000_record", "0001_verdicts"]);
 }, 60_000);
 afterAll(() => endpoint.close());
 beforeEach(async () => {
-  const tables = [accounts, keys, invites, nodes, tasks, attempts] as const;
+  const tables = [accounts, keys, invites, nodes, tasks, attempts, verdicts, suspensions] as const;
   // Far quicker than TRUNCATE, which makes new files for every table and index.
   await database.batch([database.delete(usage), ...tables.map((table) => database.delete(table))]);
 });
 
 /** All rows of the record, as `mergeEntries` gives them, and those of `usage`. */
 async function everything() {
-  const [accountRows, keyRows, inviteRows, nodeRows, taskRows, attemptRows, usageRows] = await database.batch([
-    database
-      .select()
-      .from(accounts)
-      .orderBy(asc(sql`${accounts.accountId} collate "C"`)),
-    database
-      .select()
-      .from(keys)
-      .orderBy(asc(sql`${keys.keyId} collate "C"`)),
-    database
-      .select()
-      .from(invites)
-      .orderBy(asc(sql`${invites.inviteId} collate "C"`)),
-    database
-      .select()
-      .from(nodes)
-      .orderBy(asc(sql`${nodes.nodeId} collate "C"`)),
-    database
-      .select()
-      .from(tasks)
-      .orderBy(asc(sql`${tasks.taskId} collate "C"`)),
-    database
-      .select()
-      .from(attempts)
-      .orderBy(asc(sql`${attempts.attemptId} collate "C"`)),
-    database
-      .select()
-      .from(usage)
-      .orderBy(asc(sql`${usage.taskId} collate "C"`)),
-  ]);
+  const [accountRows, keyRows, inviteRows, nodeRows, taskRows, attemptRows, usageRows, ...others] =
+    await database.batch([
+      database
+        .select()
+        .from(accounts)
+        .orderBy(asc(sql`${accounts.accountId} collate "C"`)),
+      database
+        .select()
+        .from(keys)
+        .orderBy(asc(sql`${keys.keyId} collate "C"`)),
+      database
+        .select()
+        .from(invites)
+        .orderBy(asc(sql`${invites.inviteId} collate "C"`)),
+      database
+        .select()
+        .from(nodes)
+        .orderBy(asc(sql`${nodes.nodeId} collate "C"`)),
+      database
+        .select()
+        .from(tasks)
+        .orderBy(asc(sql`${tasks.taskId} collate "C"`)),
+      database
+        .select()
+        .from(attempts)
+        .orderBy(asc(sql`${attempts.attemptId} collate "C"`)),
+      database
+        .select()
+        .from(usage)
+        .orderBy(asc(sql`${usage.taskId} collate "C"`)),
+      database
+        .select()
+        .from(verdicts)
+        .orderBy(asc(sql`${verdicts.taskId} collate "C"`)),
+      database
+        .select()
+        .from(suspensions)
+        .orderBy(asc(sql`${suspensions.nodeId} collate "C"`)),
+    ]);
+  const [verdictRows, suspensionRows] = others;
   const rows = { accounts: accountRows, keys: keyRows, invites: inviteRows, nodes: nodeRows };
-  return { rows: { ...rows, tasks: taskRows, attempts: attemptRows }, usage: usageRows };
+  const checks = { verdicts: verdictRows, suspensions: suspensionRows };
+  return { rows: { ...rows, tasks: taskRows, attempts: attemptRows, ...checks }, usage: usageRows };
 }
 
 async function recordEach(entries: readonly RecordEntry[]): Promise<void> {
@@ -227,6 +241,41 @@ test.each<[guarantee: string, tellings: Parameters<typeof task>[1][], tasks: obj
   expect(rows.tasks).toMatchObject([expected]);
   expect(usageRows).toMatchObject(billed);
   expect(usageRows).toHaveLength(billed.length);
+});
+
+test.each<[guarantee: string, entries: RecordEntry[]]>([
+  ["in the same batch", [task("t"), verdict("t", { outcome: "invalid" })]],
+  ["after the task", [task("t"), task("other"), verdict("t", { outcome: "invalid" })]],
+  ["before the task", [verdict("t", { outcome: "invalid" }), task("t")]],
+])("an answer that a check rejects is not billed, though the verdict comes %s", async (_guarantee, entries) => {
+  await recordEach(entries);
+  const { usage: usageRows } = await everything();
+  expect(usageRows.map(({ taskId }) => taskId)).not.toContain("task_t0000");
+});
+
+test("an answer whose rejection is overturned is billed after all, in whatever order that comes", async () => {
+  const told = [verdict("t", { outcome: "valid", revision: 2 }), verdict("t", { outcome: "invalid" })];
+  for (const ordered of [told, told.toReversed()]) {
+    await recordEach([task("t"), ...ordered]);
+    const { rows, usage: usageRows } = await everything();
+    expect(rows.verdicts).toMatchObject([{ outcome: "valid", revision: 2 }]);
+    expect(usageRows).toHaveLength(1);
+  }
+});
+
+test("a check is a task on record, and nobody's to pay", async () => {
+  await recordEach([task("t", { accountId: networkAccountId, task: "check", promptTokens: 500 })]);
+  const { rows, usage: usageRows } = await everything();
+  expect(rows.tasks).toMatchObject([{ task: "check", state: "completed" }]);
+  expect(usageRows).toEqual([]);
+});
+
+test("nodes that are suspended are listed, the latest first, until it is taken back", async () => {
+  const later = { suspendedAtMs: startMs + 1, toldAtMs: startMs + 1 };
+  await recordEach([suspension("a"), suspension("b", later), suspension("c")]);
+  await recordEach([suspension("c", { suspendedAtMs: null, reason: null, toldAtMs: startMs + 5 }), suspension("c")]);
+  const listed = await listSuspensions(database, { limit: 10 });
+  expect(listed.map(({ nodeId }) => nodeId)).toEqual(["node_b0000", "node_a0000"]);
 });
 
 test("attempts that come before their task are kept, and the task's row takes its end whenever that comes", async () => {

@@ -23,6 +23,8 @@ export interface Conduct {
   /** Its report looks at fewer positions than it was asked to. */
   isLazy?: boolean;
   finishReason?: "stop" | "length";
+  /** The vector of every text. */
+  vector?: [number, number];
 }
 
 /** A node of the toy model that works by itself, on the real wire. */
@@ -97,7 +99,8 @@ export class CheckableNode {
   }
 
   #embed(task: TaskFrame, count: number): void {
-    const float32 = btoa(String.fromCharCode(...new Uint8Array(new Float32Array([1, 0]).buffer)));
+    const vector = new Float32Array(this.conduct.vector ?? [1, 0]);
+    const float32 = btoa(String.fromCharCode(...new Uint8Array(vector.buffer)));
     const vectors = Array.from({ length: count }, (_, index) => ({ index, float32 }));
     this.node.ack(task, promptTokens);
     this.node.delta(task, 0, { vectors });
