@@ -195,6 +195,7 @@ const committed = (completionTokens: number) => ({
   finishReason: "stop",
   promptTokens: 7,
   completionTokens,
+  commitment: expect.any(Object),
 });
 
 test("a reader notices nothing of a line that is cut again and again", async () => {

@@ -61,6 +61,28 @@ const entries = {
     endedAtMs: 2,
     attempts: [attempt],
   },
+  verdict: {
+    kind: "verdict",
+    taskId: "task_one0",
+    nodeId: "node_one0",
+    operator: "acct",
+    modelName: "a-model",
+    modelSha256: hash,
+    outcome: "invalid",
+    meanMargin: 0.7,
+    positions: 32,
+    reasons: ["margin"],
+    validators: ["node_two0", "node_three0"],
+    revision: 1,
+    atMs: 3,
+  },
+  suspension: {
+    kind: "suspension",
+    nodeId: "node_one0",
+    suspendedAtMs: 4,
+    reason: "Its answers failed checks.",
+    toldAtMs: 4,
+  },
 };
 
 test("every kind of entry has an example here", () => {

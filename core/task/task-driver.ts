@@ -2,7 +2,6 @@ import type { AttemptId, NodeId, TaskId } from "../ids.ts";
 import type { AttemptEvent } from "../lease/attempt-event.ts";
 import type { FailedHow, TaskFault } from "../lease/lease-effect.ts";
 import { limits } from "../limits.ts";
-import type { RefusalCode } from "../refusal.ts";
 import type { TaskKind } from "../wire/task-input.ts";
 import { AnswerSoFar } from "./answer-so-far.ts";
 import { attemptRecord } from "./attempt.ts";
@@ -16,6 +15,7 @@ import type {
   RunOutcome,
   TaskEnding,
 } from "./driver-step.ts";
+import { fateOfRefusal } from "./fate-of-refusal.ts";
 import { Leaving } from "./leaving.ts";
 import {
   maxPlacements,
@@ -31,11 +31,6 @@ import { newTask, stepTask, type Task, type TaskEffect, type TaskEvent } from ".
 type Work = { attemptId: AttemptId; nodeId: NodeId };
 
 const nothingYet: readonly number[] = [];
-
-const faultCodes = {
-  context_length_exceeded: "context_length_exceeded",
-  unsupported: "unsupported_parameter",
-} as const satisfies Record<TaskFault["code"], RefusalCode>;
 
 /**
  * One task's way through the network, from its first claim to its end: finds a node, hands the task over, takes the
@@ -143,7 +138,7 @@ export class TaskDriver {
       case "refuse":
         // Whoever is left lacks what the task asks for: it is that which the caller can change.
         if (this.#lack !== undefined && outcome.code === "no_live_node") {
-          return this.#apply({ type: "unplaced", code: faultCodes[this.#lack.code] }, nowMs, this.#lack);
+          return this.#apply({ type: "unplaced", code: "unsupported_parameter" }, nowMs, this.#lack);
         }
         // A task under way is not given up while its time lasts.
         if (this.#wanted.isPatient && nowMs < this.#searchEndsMs) return this.#placeAgain(outcome.code, nowMs);
@@ -347,22 +342,12 @@ export class TaskDriver {
     return [{ type: "attach", attemptId, nodeId, nextSeq, completionTokens, vectors: [...vectors] }];
   }
 
-  /** No node can do the task as it is asked, unless this one merely reads less than another or than what is told. */
+  /** No node can do the task as it is asked, unless another may. */
   #refused(attemptId: AttemptId, fault: TaskFault, nowMs: number): DriverEffect[] {
-    if (fault.code === "context_length_exceeded") {
-      const { promptTokens, contextTokens } = fault;
-      const fitsElsewhere = contextTokens < this.#mostContextTokens && promptTokens < this.#mostContextTokens;
-      const reason = `the prompt has ${promptTokens} tokens and this node reads ${contextTokens}`;
-      if (fitsElsewhere || this.#task.isDelivered) return this.#failed(attemptId, "refuse", reason, nowMs);
-    } else {
-      const isLast = this.#task.barrenAttempts + 1 >= this.#task.maxBarrenAttempts;
-      const goesElsewhere = fault.isOnlyHere === true && !isLast;
-      if (goesElsewhere && !this.#task.isDelivered) this.#lack = fault;
-      if (goesElsewhere || this.#task.isDelivered) {
-        return this.#failed(attemptId, "refuse", `${fault.code}: ${fault.message}`, nowMs);
-      }
-    }
-    return this.#apply({ type: "refused", attemptId, code: faultCodes[fault.code] }, nowMs, fault);
+    const fate = fateOfRefusal(fault, { task: this.#task, mostContextTokens: this.#mostContextTokens });
+    if (fate.kind === "final") return this.#apply({ type: "refused", attemptId, code: fate.code }, nowMs, fault);
+    if (fault.code === "unsupported" && !this.#task.isDelivered) this.#lack = fault;
+    return this.#failed(attemptId, "refuse", fate.reason, nowMs);
   }
 
   /** The attempt is over without the answer; the task goes on with another. */
