@@ -33,13 +33,13 @@ describe.skipIf(!isHeld)("answers whose tokens are chosen one by one", async () 
   const place = { city: expect.any(String), size: expect.stringMatching(/^(small|large)$/) };
   const messages = [user("Name a city.")];
 
-  test("without grammar or bias they are, token for token, those of llama.cpp's own sampler at temperature 0", async () => {
-    for (const content of ["Tell me a story.", "What is the capital of France?", "Count to ten."]) {
-      const asked = { messages: [user(content)], sampling: { maxTokens: 40 } };
-      const chosen = await ask(engine, { ...asked, sampling: { ...asked.sampling, logprobs: { top: 0 } } });
-      expect(chosen.tokenIds).toEqual((await ask(engine, asked)).tokenIds);
+  test("asking for probabilities changes no token, though the likeliest are read another way", async () => {
+    for (const [seed, temperature] of [0, 1].entries()) {
+      const asked = { messages: [user("Tell me a story.")], sampling: { maxTokens: 24, temperature, seed } };
+      const told = await ask(engine, { ...asked, sampling: { ...asked.sampling, logprobs: { top: 0 } } });
+      expect(told.tokenIds).toEqual((await ask(engine, asked)).tokenIds);
     }
-  });
+  }, 120_000);
 
   test("probabilities are those of the whole vocabulary: the likeliest beside them never more than what is left", async () => {
     const { pieces } = await ask(engine, { sampling: { maxTokens: 8, logprobs: { top: 20 } } });

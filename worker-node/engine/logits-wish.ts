@@ -15,8 +15,12 @@ export interface LogitsWish {
   wantsTotal: boolean;
 }
 
+/** Whether llama.cpp's own top-k can answer it, which need not look at the whole vocabulary twice. */
+export const isOfLikeliest = ({ tokens, wantsTotal }: LogitsWish): boolean => tokens.length === 0 && !wantsTotal;
+
 /** What came of it. */
 export interface Logits {
+  /** Up to a number that is the same for all of them. */
   byToken: ReadonlyMap<number, number>;
   /** Logit of the last of the likeliest: no other token has more. −∞ where no other token matters. */
   leastRead: number;

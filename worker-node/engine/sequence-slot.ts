@@ -1,5 +1,6 @@
 import type { ControlledEvaluateInputItem, LlamaContext, LlamaContextSequence, Token } from "node-llama-cpp";
-import type { Logits, LogitsWish } from "./logits-wish.ts";
+import { LikeliestReader, likeliestOptions } from "./likeliest-reader.ts";
+import { isOfLikeliest, type Logits, type LogitsWish } from "./logits-wish.ts";
 import type { Slot } from "./slot-pool.ts";
 import type { StepScheduler } from "./step-scheduler.ts";
 
@@ -80,27 +81,34 @@ export class SequenceSlot implements Slot {
     chooser: TokenChooser;
   }): AsyncGenerator<Token, void> {
     const sequence = this.#sequence;
+    const likeliest = new LikeliestReader(sequence);
     const tokens = [...prompt];
-    // The last token is always read again: its logits choose the first token of the answer.
-    await sequence.adaptStateToTokens(tokens.slice(0, -1), false);
-    while (!signal.aborted) {
-      const unread = tokens.slice(sequence.nextTokenIndex);
-      const logits = await this.#scheduler.run({ tokensLeft: unread.length }, async (budgetTokens) => {
-        if (unread.length > budgetTokens) {
-          await evaluate(sequence, unread.slice(0, budgetTokens), new Map());
-          return undefined;
+    try {
+      // The last token is always read again: its logits choose the first token of the answer.
+      await sequence.adaptStateToTokens(tokens.slice(0, -1), false);
+      while (!signal.aborted) {
+        const unread = tokens.slice(sequence.nextTokenIndex);
+        const logits = await this.#scheduler.run({ tokensLeft: unread.length }, async (budgetTokens) => {
+          if (unread.length > budgetTokens) {
+            await sequence.evaluateWithoutGeneratingNewTokens(unread.slice(0, budgetTokens));
+            return undefined;
+          }
+          const wish = chooser.wish();
+          if (isOfLikeliest(wish)) return likeliest.after(unread, wish);
+          return (await evaluate(sequence, unread, new Map([[unread.length - 1, wish]]))).at(-1);
+        });
+        if (logits === undefined) continue;
+        const chosen = await chooser.choose(logits);
+        if (chosen === undefined || signal.aborted) return;
+        // The same place once more, with more of what may come.
+        if (chosen === "among more") await sequence.adaptStateToTokens(tokens.slice(0, -1), false);
+        else {
+          yield chosen;
+          tokens.push(chosen);
         }
-        return (await evaluate(sequence, unread, new Map([[unread.length - 1, chooser.wish()]]))).at(-1);
-      });
-      if (logits === undefined) continue;
-      const chosen = await chooser.choose(logits);
-      if (chosen === undefined || signal.aborted) return;
-      // The same place once more, with more of what may come.
-      if (chosen === "among more") await sequence.adaptStateToTokens(tokens.slice(0, -1), false);
-      else {
-        yield chosen;
-        tokens.push(chosen);
       }
+    } finally {
+      await likeliest.close();
     }
   }
 
@@ -176,10 +184,11 @@ type GenerateNext = NonNullable<Exclude<ControlledEvaluateInputItem, Token>[1]["
  * whole vocabulary instead, as it otherwise does to find them, costs 4 to 6 ms a token for 49,152. A token that is
  * named, and the sum over all, need the whole.
  */
-function optionsOf({ top, tokens, wantsTotal }: LogitsWish): GenerateNext {
+function optionsOf(wish: LogitsWish): GenerateNext {
+  const { top, tokens, wantsTotal } = wish;
   const logits = { filter: { tokens, includeTop: top } };
-  if (tokens.length > 0 || wantsTotal) return { logits, totalLogitWeight: wantsTotal };
-  return { logits, options: { temperature: 1, topK: top, topP: 1, minP: 0 } };
+  if (!isOfLikeliest(wish)) return { logits, totalLogitWeight: wantsTotal };
+  return { logits, options: likeliestOptions(top) };
 }
 
 function logitsOf(byToken: Map<Token, number>, totalWeight: number | undefined, { top, isAll }: LogitsWish): Logits {
