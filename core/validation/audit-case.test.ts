@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { seededRandom } from "../testing/seeded-random.ts";
 import { brief, eventOf, maker, party, plainPlan, plausible, play } from "./audit.fixture.ts";
-import { type AuditEffect, type AuditPlan, auditCaseSchema, openCase, stepCase } from "./audit-case.ts";
+import { type AuditEffect, type AuditPlan, auditCaseSchema, openCase, stepCase, waitMsOf } from "./audit-case.ts";
 import { type AuditState, auditMoves, auditStates } from "./audit-moves.ts";
 import type { CheckVerdict, Doubt } from "./judge-check.ts";
 
@@ -62,6 +62,12 @@ describe("an answer", () => {
       ["gross a", "gross b", "none"],
       "ask ask tell:invalid ask settle:invalid!? +a+b",
       "invalid",
+    ],
+    [
+      "of an honest node survives two that collude where just two others are there",
+      ["bad a", "bad b", "good c", "good d", "none"],
+      "ask ask tell:invalid ask ask ask settle:undecided",
+      "undecided",
     ],
     [
       "is undecided where two disagree and nobody else is to be had",
@@ -228,6 +234,11 @@ describe("a word on the losing side", () => {
     }
     expect(brief(step.effects).split(" ").at(-1)).toBe(marks);
   });
+});
+
+test("a case waits long for who decides it, and briefly for who tests a validator", () => {
+  const waits = ["open", "doubting", "appealed", "seconding", "probing", "confirming_probe"] as const;
+  expect(waits.map((state) => waitMsOf({ state }))).toEqual([6e5, 6e5, 6e5, 3e4, 3e4, 3e4]);
 });
 
 test("nobody with a part in the case is asked again, nor is any node of theirs", () => {

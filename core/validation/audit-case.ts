@@ -103,6 +103,14 @@ type Settled = Extract<AuditEffect, { type: "settle" }>["outcome"];
 
 /** How long a case looks for its next validator before it goes by what it has. */
 export const validatorWaitMs = 600_000;
+/** The same where nothing hangs on it but what is known of a validator: in a network of two operators it is in vain. */
+const testWaitMs = 30_000;
+
+/** How long a case in its present state looks for a validator until that counts as `noValidator`. */
+export function waitMsOf({ state }: Pick<AuditCase, "state">): number {
+  const isTest = state === "seconding" || state === "probing" || state === "confirming_probe";
+  return isTest ? testWaitMs : validatorWaitMs;
+}
 
 /** A fresh case, and whom to ask first. */
 export function openCase({ makers, plan }: { makers: readonly Party[]; plan: AuditPlan }, nowMs: number): AuditStep {
@@ -233,13 +241,7 @@ function probe(auditCase: AuditCase): AuditStep {
     const next = move(auditCase, "probeMissed");
     return { auditCase: next, effects: [ask(next, "probe")] };
   }
-  const validations = probeOpinions.map(
-    ({ validator, verdict }): Validation => ({
-      validator,
-      wasRight: verdict.outcome === "implausible",
-      isProbe: true,
-    }),
-  );
+  const validations = validationsOf(probeOpinions, "invalid").map((each) => ({ ...each, isProbe: true }));
   return { auditCase: move(auditCase, "probed"), effects: [{ type: "validations", validations }] };
 }
 

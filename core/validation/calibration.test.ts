@@ -46,7 +46,8 @@ test.each([
   [3, 2],
   [4, 0.8],
   [16, 0.3],
-  [63, 0.3],
+  [31, 0.3],
+  [32, 0.2],
   [64, 0.16],
   [9_999, 0.16],
 ])("at %i places the default threshold is %d", (positions, threshold) => {

@@ -90,6 +90,7 @@ const unmeasured: Omit<Calibration, "model"> = {
     { fromPositions: 1, meanMargin: 2 },
     { fromPositions: 4, meanMargin: 0.8 },
     { fromPositions: 16, meanMargin: 0.3 },
+    { fromPositions: 32, meanMargin: 0.2 },
     { fromPositions: 64, meanMargin: 0.16 },
   ],
   grossMeanMargin: 1,

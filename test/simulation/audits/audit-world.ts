@@ -32,15 +32,15 @@ import { planCase } from "../../../core/validation/plan-case.ts";
 import type { Dice } from "../dice.ts";
 import { type Character, type Exhibit, findingsOf, reportOf, type Truth } from "./character.ts";
 
-/** As a model's would be that was measured: honest means stay below 0.05, another quantisation's lie about 0.3. */
+/** As a model's would be that was measured: 1 in 1,000 honest means is above 0.05, another quantisation's lie about 0.3. */
 const calibration: Calibration = {
   ...calibrationOf(modelHashSchema.parse("5".repeat(64))),
   isMeasured: true,
   thresholds: [
     { fromPositions: 1, meanMargin: 0.5 },
-    { fromPositions: 16, meanMargin: 0.06 },
+    { fromPositions: 32, meanMargin: 0.05 },
   ],
-  grossMeanMargin: 0.15,
+  grossMeanMargin: 0.1,
 };
 
 export interface WorldRates {

@@ -5,9 +5,9 @@ import { AuditWorld, type TaskStory, usualRates } from "./audit-world.ts";
 import { honest } from "./character.ts";
 import { checkAudits } from "./check-audits.ts";
 import { delayCases, measureDelay, wilson } from "./detection-delay.ts";
-import { foundAtTask, runAudits } from "./run-audits.ts";
+import { foundAtTask, pairWorld, runAudits, runWorld } from "./run-audits.ts";
 
-test.each([1, 2])("10,000 tasks of a mixed network, seed %i: no checker fails, and who can be found is", (seed) => {
+test.each([1])("10,000 tasks of a mixed network, seed %i: no checker fails, and who can be found is", (seed) => {
   const world = runAudits({ seed, tasks: 10_000 });
   const villains = world.parties.filter(({ character }) => character !== honest);
   // One who behaves whenever it is watched is not found so soon: it can hardly cheat.
@@ -17,6 +17,23 @@ test.each([1, 2])("10,000 tasks of a mixed network, seed %i: no checker fails, a
   const words = (name: string) => villains.find(({ character }) => character.name === name)?.words ?? 1e9;
   expect(words("lying validator")).toBeLessThan(20);
   expect(words("lazy validator")).toBeLessThan(150);
+});
+
+test.each([
+  [3, 1],
+  [6, 2],
+])(
+  "a pair that finds one operator's answers bad is found among %i honest ones, and its victim stays",
+  (operators, seed) => {
+    const world = runWorld(pairWorld(seed, operators), 3_000);
+    const pair = world.parties.filter(({ character }) => character !== honest);
+    expect(pair.map(foundAtTask)).not.toContain(null);
+  },
+);
+
+test("with two honest operators against a pair nobody can tell which is which: nothing counts against anybody", () => {
+  const world = runWorld(pairWorld(1, 2), 1_000);
+  expect(world.parties.map(foundAtTask)).toEqual(world.parties.map(() => null));
 });
 
 test("the same seed is the same network", () => {
