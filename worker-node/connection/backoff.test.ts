@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { backoffMs } from "./backoff.ts";
+import { backoffMs, suspensionWaitMs } from "./backoff.ts";
 
 test.each<[guarantee: string, failures: number, isBusy: boolean, random: number, expectedMs: number]>([
   ["the first dial after a loss may come at once", 0, false, 0, 0],
@@ -13,4 +13,8 @@ test.each<[guarantee: string, failures: number, isBusy: boolean, random: number,
   ["a router that stays away is not dialled like that for ever", 40, true, 1, 15_000],
 ])("%s", (_guarantee, failures, isBusy, random, expectedMs) => {
   expect(backoffMs(failures, { isBusy, random: () => random })).toBe(expectedMs);
+});
+
+test("a suspended node asks about once a minute, and no two of them together", () => {
+  expect([0, 0.5, 1].map((random) => suspensionWaitMs(() => random))).toEqual([45_000, 60_000, 75_000]);
 });

@@ -18,3 +18,11 @@ export function backoffMs(failures: number, { isBusy, random }: { isBusy: boolea
   const span = Math.min(longestMs, firstMs * 2 ** Math.min(failures - 1, 16));
   return Math.round(span / 2 + (span / 2) * random());
 }
+
+/** How often a suspended node asks whether it still is: an appeal takes a while, and a fleet of them is no load. */
+const suspendedMs = { least: 45_000, most: 75_000 };
+
+/** Milliseconds that a suspended node waits before it dials again, drawn evenly. `random` returns 0 to 1. */
+export function suspensionWaitMs(random: () => number): number {
+  return Math.round(suspendedMs.least + (suspendedMs.most - suspendedMs.least) * random());
+}

@@ -360,6 +360,27 @@ describe("the router's no", () => {
   );
 });
 
+test.each([
+  ["in answer to a hello", false],
+  ["after a welcome", true],
+])("a suspension told %s is waited out: the node asks again in about a minute", async (_when, isWelcome) => {
+  const ran = connection.run();
+  const guest = await arrival();
+  if (isWelcome) await guest.admit();
+  guest.say({
+    type: "reject",
+    code: "suspended",
+    message: "This node is suspended: two answers were not its model's.",
+  });
+  guest.socket.close(4001, "suspended");
+  await vi.waitFor(() => expect(events.onLost).toHaveBeenCalled());
+  const [loss] = events.onLost.mock.calls[0] ?? [];
+  expect(loss?.reason).toContain("two answers were not its model's");
+  expect(loss?.retryMs).toBeGreaterThanOrEqual(45_000);
+  connection.close();
+  await ran;
+});
+
 describe("a router that breaks the protocol is left, and dialled again", () => {
   test.each<[what: string, message: string | Buffer, problem: string]>([
     ["no JSON", "{", "the message is not JSON"],

@@ -7,7 +7,7 @@ import type { HeldAttempt, HelloFrame, NodeFrame } from "../../core/wire/node-fr
 import { parseFrames } from "../../core/wire/parse-frames.ts";
 import { connectPath, heartbeatText, protocolVersions } from "../../core/wire/protocol.ts";
 import { type RouterFrame, routerFrameSchema } from "../../core/wire/router-frame.ts";
-import { backoffMs } from "./backoff.ts";
+import { backoffMs, suspensionWaitMs } from "./backoff.ts";
 import { Heartbeat } from "./heartbeat.ts";
 import { Outbound } from "./outbound.ts";
 
@@ -114,7 +114,11 @@ export class RouterConnection {
       if (this.#isClosing) return;
       // A socket that ends as soon as it is welcome is a failure too, else such a router would be dialled without end.
       if (end.welcomeMs !== undefined) this.#failures = end.welcomeMs >= steadyMs ? 0 : 1;
-      const retryMs = backoffMs(this.#failures, { isBusy: this.#work.isBusy(), random: Math.random });
+      const isSuspended = end.refusal?.code === "suspended";
+      const { random } = Math;
+      const retryMs = isSuspended
+        ? suspensionWaitMs(random)
+        : backoffMs(this.#failures, { isBusy: this.#work.isBusy(), random });
       this.#failures += 1;
       const reason = end.refusal?.message ?? end.reason;
       this.#events.onLost({ reason, retryMs, wasWelcomed: end.welcomeMs !== undefined });

@@ -27,6 +27,7 @@ export function replayText(evidence: Evidence, replay: Replay, { hasColours }: {
     ["commitment", commitmentLine(replay)],
     ...(replay.reasons.includes("text") ? [["text", "the tokens spell another text than was given"] as const] : []),
     ...(replay.reasons.includes("end") ? [["end", endLine(evidence)] as const] : []),
+    ...(replay.reasons.includes("end_margin") ? [["end", "the model would not have ended it here"] as const] : []),
     ["verdict", replay.outcome],
   ].map(([label = "", text = ""]): [string, string] => [label, text]);
   const table = rows.map(([label, text]) => `${label.padEnd(13)}${text}`).join("\n");
@@ -83,7 +84,9 @@ function commitmentLine({ faults }: Replay): string {
 
 function endLine({ finishReason, tokenIds, input, stopSequence }: Evidence): string {
   if (finishReason === "stop") {
-    return stopSequence === null ? "the model would not have ended it here" : "this stop sequence does not end it here";
+    return stopSequence === null
+      ? "something else ends an answer of these tokens, or ends it earlier"
+      : "this stop sequence does not end it here";
   }
   const most = input.sampling.maxTokens === null ? "no bound" : `a bound of ${input.sampling.maxTokens}`;
   return (
