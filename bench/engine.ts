@@ -70,7 +70,7 @@ async function withContender(starting: Promise<Contender>, use: (contender: Cont
 }
 
 async function reportSampling(contenders: readonly [ours: Contender, plain: Contender]): Promise<void> {
-  const size = isQuick ? { rounds: 2, tokens: 32 } : { rounds: 9, tokens: 64 };
+  const size = isQuick ? { rounds: 2, tokens: 32 } : { rounds: 7, tokens: 48 };
   const part = `verifiable sampling beside llama.cpp's own sampler, ${size.tokens} tokens an answer`;
   await report(part, () => measureSampling(contenders, size));
 }
