@@ -53,6 +53,10 @@ test.each<[method: string, path: string, allow: string]>([
   ["PUT", "/v1/embeddings", "POST"],
   ["POST", "/v1/models", "GET"],
   ["DELETE", "/v1/admin/keys", "GET, POST"],
+  ["POST", "/v1/admin/suspensions", "GET"],
+  ["GET", "/v1/admin/suspensions/node_12345678", "DELETE"],
+  ["POST", "/v1/nodes/any/verdicts", "GET"],
+  ["GET", "/v1/nodes/any/appeals", "POST"],
   ["PATCH", "/v1/admin/invites", "GET, POST"],
   ["POST", "/healthz", "GET"],
   ["POST", "/", "GET"],
@@ -87,8 +91,10 @@ const paths = [
   ["GET", "/v1/models"],
   ["GET", "/v1/models/any"],
   ["GET", "/v1/nodes/any"],
+  ["GET", "/v1/nodes/any/verdicts"],
+  ["POST", "/v1/nodes/any/appeals"],
 ] as const;
-const admitsAdmin = new Set<string>(["/v1/nodes/any"]);
+const admitsAdmin = new Set<string>(["/v1/nodes/any", "/v1/nodes/any/verdicts", "/v1/nodes/any/appeals"]);
 const authorizations: [what: string, authorization: string | undefined, code: string][] = [
   ["without a key", undefined, "missing_api_key"],
   ["with an empty key", " ", "missing_api_key"],
@@ -135,6 +141,8 @@ const adminPaths = [
   ["GET", "/v1/admin/invites"],
   ["POST", "/v1/admin/invites"],
   ["DELETE", "/v1/admin/invites/invite_acct_1234"],
+  ["GET", "/v1/admin/suspensions"],
+  ["DELETE", "/v1/admin/suspensions/node_12345678"],
   ["GET", "/v1/admin/trace?object=node&name=node_12345678"],
 ] as const;
 

@@ -85,5 +85,7 @@ function cardOf(model: MockModel, slots: number): ModelCard {
     contextTokens: 131_072,
     slots,
     tokensPerSecond: 1_000,
+    // What a mock says nobody can check: what is measured here is the way of an answer that is not chosen.
+    decoding: "own",
   };
 }
