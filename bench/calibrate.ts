@@ -69,19 +69,23 @@ async function chat({ path, fileSha256, name }: ResolvedModel) {
     console.log(`${new Date().toISOString().slice(11, 19)}  ${jobs.length} jobs of ${what}`);
     await new Crew({ size: flags.workers }).run(jobs, { onReport, isOver });
   };
-  for (const share of shares) {
-    const pairs = planPairs(Math.ceil(share * flags.trials));
+  const all = planPairs(flags.trials);
+  const oneThread = all.filter(({ maker, checker }) => maker !== "two threads" && checker !== "two threads");
+  for (const pairs of [...shares.map((share) => oneThread.slice(0, Math.ceil(share * oneThread.length))), all]) {
     await step("answers", planHonestAnswers(pairs, answers, path));
     await step("checks", planHonestChecks(pairs, { answers, done: trials, modelPath: path }));
   }
   if (trials.rows.length === 0) throw new Error("nothing was measured");
   const backend = await describeBackend();
-  const conditions = Object.keys(allConditions).join(", ");
+  const tried = new Set(trials.rows.flatMap(({ maker, checker }) => [maker, checker]));
+  const conditions = Object.keys(allConditions)
+    .filter((name) => tried.has(name))
+    .join(", ");
   return {
     ...{ model: fileSha256, backend, isMeasured: true, measuredOn },
     ...honestThresholds(trials.rows),
     provenance:
-      `${name}: honest answers of up to 64 tokens at temperatures 0, 0.7 (top-p 0.9) and 1, each made under one set of ` +
+      `${name}: honest answers of up to 64 or 32 tokens at temperatures 0, 0.7 (top-p 0.9) and 1, each made under one set of ` +
       `conditions and checked under another (${conditions}), prompts of the calibration set. ${machine.cpu}, ` +
       `${machine.cores} cores. Thresholds: 1.5 times what one honest mean in 2,000 exceeds, and the largest seen. No GPU was measured.`,
   };

@@ -1,5 +1,5 @@
 import type { AnswerRow } from "./answer-row.ts";
-import { answerTokens, type SamplingName } from "./ask.ts";
+import type { SamplingName } from "./ask.ts";
 import type { MakerName } from "./makers.ts";
 
 /** What an adversary hands in for an ask. */
@@ -52,7 +52,7 @@ const otherModel = (title: string, maker: MakerName, count: number): Adversary =
   ...{ title, trials: both(count), source: () => ({ maker }), claim: asIs },
 });
 /** One that starts from what the honest model says. */
-const fromHonest = (title: string, claim: Adversary["claim"], count = 150): Adversary => ({
+const fromHonest = (title: string, claim: Adversary["claim"], count = 75): Adversary => ({
   ...{ title, trials: both(count), source: () => ({ maker: "honest" }), claim },
 });
 
@@ -65,28 +65,28 @@ const canned =
 export const adversaries = {
   honest: {
     title: "honest node, as a node runs by itself",
-    trials: { "T=0": 900, "T=1": 1_100, "T=0.7": 400 },
+    trials: { "T=0": 1_000, "T=1": 1_200, "T=0.7": 400 },
     hasTwoSeeds: true,
     source: () => ({ maker: "honest" }),
     claim: asIs,
   },
-  "honest alone": { ...otherModel("honest node, one answer at a time", "honest alone", 150) },
-  "honest, 8-bit cache": { ...otherModel("honest node, 8-bit KV cache", "honest, 8-bit cache", 150) },
-  "honest again": { ...otherModel("honest node, flash attention", "honest again", 150) },
-  gemma: otherModel("another model, its own ids (gemma-3-270m)", "gemma", 250),
+  "honest alone": { ...otherModel("honest node, one answer at a time", "honest alone", 75) },
+  "honest, 8-bit cache": { ...otherModel("honest node, 8-bit KV cache", "honest, 8-bit cache", 75) },
+  "honest again": { ...otherModel("honest node, flash attention", "honest again", 75) },
+  gemma: otherModel("another model, its own ids (gemma-3-270m)", "gemma", 75),
   "gemma retokenised": {
     title: "another model, its text in the honest model's ids",
     trials: both(500),
     source: () => ({ maker: "gemma" }),
-    claim: ({ text }, tongue) => inTongue(text, tongue),
+    claim: ({ text, ask }, tongue) => inTongue({ text, most: ask.maxTokens }, tongue),
   },
-  q4_0: otherModel("Q4_0 for Q4_1", "q4_0", 400),
-  q3_k_s: otherModel("Q3_K_S for Q4_1", "q3_k_s", 200),
-  q8_0: otherModel("Q8_0 made of the Q4_1", "q8_0", 200),
-  "perturbed-3%": otherModel("weights off by 3 %", "perturbed-3%", 150),
-  "perturbed-1%": otherModel("weights off by 1 %", "perturbed-1%", 150),
-  "perturbed-0.3%": otherModel("weights off by 0.3 %", "perturbed-0.3%", 150),
-  canned: fromHonest("canned text", (_answer, tongue) => inTongue(canned, tongue)),
+  q4_0: otherModel("Q4_0 for Q4_1", "q4_0", 200),
+  q3_k_s: otherModel("Q3_K_S for Q4_1", "q3_k_s", 75),
+  q8_0: otherModel("Q8_0 made of the Q4_1", "q8_0", 75),
+  "perturbed-3%": otherModel("weights off by 3 %", "perturbed-3%", 75),
+  "perturbed-1%": otherModel("weights off by 1 %", "perturbed-1%", 75),
+  "perturbed-0.3%": otherModel("weights off by 0.3 %", "perturbed-0.3%", 75),
+  canned: fromHonest("canned text", ({ ask }, tongue) => inTongue({ text: canned, most: ask.maxTokens }, tongue)),
   copied: {
     ...fromHonest("another prompt's answer", asIs),
     source: () => ({ maker: "honest", isOtherPrompt: true }),
@@ -99,7 +99,7 @@ export const adversaries = {
   ),
   padded: fromHonest("goes on after the end", (answer, tongue) => {
     if (answer.finishReason !== "stop") return undefined;
-    const more = tongue.tokenize(` ${canned}`).slice(0, answerTokens - answer.tokenIds.length);
+    const more = tongue.tokenize(` ${canned}`).slice(0, answer.ask.maxTokens - answer.tokenIds.length);
     const tokenIds = [...answer.tokenIds, ...more];
     return { tokenIds, text: tongue.detokenize(tokenIds), finishReason: "length" };
   }),
@@ -116,25 +116,25 @@ export const adversaries = {
   "forged ids": fromHonest("other text than its ids spell", ({ tokenIds, finishReason }) => ({
     ...{ tokenIds, text: canned, finishReason },
   })),
-  respelled: fromHonest("honest text in other ids", ({ text, finishReason }, tongue) => {
-    const ids = [...text].flatMap((character) => tongue.tokenize(character)).slice(0, answerTokens);
+  respelled: fromHonest("honest text in other ids", ({ text, finishReason, ask }, tongue) => {
+    const ids = [...text].flatMap((character) => tongue.tokenize(character)).slice(0, ask.maxTokens);
     return { tokenIds: ids, text: tongue.detokenize(ids), finishReason };
   }),
   "other temperature": {
-    ...fromHonest("another temperature (1 for 0, 0 for 1)", asIs, 200),
+    ...fromHonest("another temperature (1 for 0, 0 for 1)", asIs, 100),
     source: (sampling) => ({ maker: "honest", sampling: sampling === "T=0" ? "T=1" : "T=0" }),
   },
   "near temperature": {
     ...fromHonest("temperature 0.7 and top-p 0.9 for 1 and 1", asIs),
-    trials: { "T=1": 150 },
+    trials: { "T=1": 100 },
     source: () => ({ maker: "honest", sampling: "T=0.7" }),
   },
   "other seed": {
     ...fromHonest("another seed", asIs),
-    trials: { "T=1": 200 },
+    trials: { "T=1": 100 },
     source: () => ({ maker: "honest", isOtherSeed: true }),
   },
-  "other system prompt": otherModel("a system prompt of its own", "other system prompt", 150),
+  "other system prompt": otherModel("a system prompt of its own", "other system prompt", 75),
 } as const satisfies Record<string, Adversary>;
 export type AdversaryName = keyof typeof adversaries;
 export const adversaryNames = Object.keys(adversaries) as AdversaryName[];
@@ -142,10 +142,10 @@ export const adversaryNames = Object.keys(adversaries) as AdversaryName[];
 /** Names whose rows are of honest nodes. */
 export const isHonest = (name: string) => name.startsWith("honest");
 
-function inTongue(text: string, { tokenize, detokenize }: Tongue): Claim | undefined {
-  const tokenIds = tokenize(text).slice(0, answerTokens);
+function inTongue({ text, most }: { text: string; most: number }, { tokenize, detokenize }: Tongue): Claim | undefined {
+  const tokenIds = tokenize(text).slice(0, most);
   if (tokenIds.length === 0) return undefined;
-  const isCut = tokenIds.length === answerTokens;
+  const isCut = tokenIds.length === most;
   return { tokenIds, text: detokenize(tokenIds), finishReason: isCut ? "length" : "stop" };
 }
 

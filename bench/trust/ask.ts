@@ -10,8 +10,11 @@ export const samplings = {
 export type SamplingName = keyof typeof samplings;
 export const samplingNames = Object.keys(samplings) as SamplingName[];
 
-/** Of every answer; the least that the goals speak of. */
-export const answerTokens = 64;
+/**
+ * Longest answers. As many places are looked at in either; the short ones take half as long to make and to read, so
+ * that there can be more of them.
+ */
+export const answerTokens = { long: 64, short: 32 } as const;
 
 /** What a caller asks. */
 export const askSchema = z.strictObject({
@@ -19,6 +22,7 @@ export const askSchema = z.strictObject({
   text: z.string(),
   sampling: z.enum(["T=0", "T=1", "T=0.7"]),
   seed: z.int(),
+  maxTokens: z.int().positive(),
   /** An earlier turn of the conversation, with its answer. */
   earlier: z.strictObject({ text: z.string(), answer: z.string() }).optional(),
 });
@@ -51,7 +55,7 @@ export function plainInputOf(ask: Ask): CompletionInput {
   return { kind: "completion", prompt: `Question: ${ask.text}\nAnswer:`, sampling: samplingOf(ask) };
 }
 
-function samplingOf({ sampling, seed }: Ask): Sampling {
-  const plain = { frequencyPenalty: 0, presencePenalty: 0, stop: [], maxTokens: answerTokens };
-  return { ...samplings[sampling], ...plain, seed };
+function samplingOf({ sampling, seed, maxTokens }: Ask): Sampling {
+  const plain = { frequencyPenalty: 0, presencePenalty: 0, stop: [] };
+  return { ...samplings[sampling], ...plain, seed, maxTokens };
 }

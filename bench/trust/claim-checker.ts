@@ -5,7 +5,7 @@ import type { CheckInput } from "../../core/wire/task-input.ts";
 import type { Engine } from "../../worker-node/engine/engine.ts";
 import { loadLlamaEngine } from "../../worker-node/engine/llama-engine.ts";
 import { type Adversary, type AdversaryName, adversaries, type Claim, type Tongue } from "./adversaries.ts";
-import { answerTokens, inputOf } from "./ask.ts";
+import { inputOf } from "./ask.ts";
 import { ClaimedLogprobs } from "./claimed-logprobs.ts";
 import { contextTokens, loadUnder } from "./conditions.ts";
 import type { CheckJob, Report } from "./job.ts";
@@ -115,7 +115,7 @@ async function checkClaim(
     ranks: report.findings.map(({ rank }) => rank),
     ...{ isTextOfTokens: report.isTextOfTokens, isEndRight: report.isEndRight },
     suspicions: cheapChecks({
-      ...{ tokenIds, text, finishReason, maxTokens: answerTokens, promptTokens, contextTokens },
+      ...{ tokenIds, text, finishReason, maxTokens: ask.maxTokens, promptTokens, contextTokens },
       // What hardware of a kind can reach is the router's to know.
       ...{ totalMs: answer.totalMs, fastestTokensPerSecond: Number.POSITIVE_INFINITY },
     }),

@@ -1,5 +1,5 @@
 import { type AnswerRow, answerKey } from "./answer-row.ts";
-import { type Ask, samplingNames } from "./ask.ts";
+import { type Ask, answerTokens, samplingNames } from "./ask.ts";
 import { allConditions, type ConditionsName } from "./conditions.ts";
 import type { CheckJob, GenerateJob } from "./job.ts";
 import { inParts } from "./plan.ts";
@@ -31,6 +31,7 @@ export function planPairs(count: number): HonestPair[] {
     const earlier = { text: "Hello! Can you help me with a question?", answer: earlierAnswer };
     const ask: Ask = {
       ...{ promptId: prompt.id, text: prompt.text, sampling, seed: seedOf(`${prompt.id} pair`) },
+      maxTokens: index % 2 === 0 ? answerTokens.long : answerTokens.short,
       ...(allConditions[maker].goesOn ? { earlier } : {}),
     };
     return { ask, maker, checker };

@@ -34,7 +34,7 @@ test("the goals are planned for: 3,000 honest trials, 1,000 of another model", (
   const count = (names: RegExp) => trials.filter(({ adversary }) => names.test(adversary)).length;
   expect(count(/^honest/)).toBeGreaterThanOrEqual(3_000);
   expect(count(/^gemma/)).toBeGreaterThanOrEqual(1_000);
-  expect(count(/^q4_0/)).toBeGreaterThanOrEqual(500);
+  expect(count(/^q4_0/)).toBeGreaterThanOrEqual(400);
 });
 
 test("what was made is not made again, and what was checked not checked again", () => {

@@ -1,6 +1,6 @@
 import { type Adversary, type AdversaryName, adversaries, adversaryNames } from "./adversaries.ts";
 import { type AnswerRow, answerKey } from "./answer-row.ts";
-import { type Ask, type SamplingName, samplingNames } from "./ask.ts";
+import { type Ask, answerTokens, type SamplingName, samplingNames } from "./ask.ts";
 import { allConditions } from "./conditions.ts";
 import type { CheckJob, GenerateJob } from "./job.ts";
 import type { TrustModels } from "./make-models.ts";
@@ -9,7 +9,9 @@ import { promptsOf, seedOf } from "./prompts.ts";
 import { trialKey } from "./trial-row.ts";
 
 /** What embedding and log-probability distance say is worked out for so many trials of each adversary and sampling. */
-const comparedTrials = 100;
+const comparedTrials = 75;
+/** Answers to so many prompts are long ones. */
+const longAnswers = 200;
 /** A job is ended once begun, so it is no longer than half a minute. */
 const jobSize = { asks: 24, trials: 16 } as const;
 const checker = allConditions.usual;
@@ -82,7 +84,8 @@ function planTrial({
 function askOf({ at, sampling, seed }: { at: number; sampling: SamplingName; seed: "first" | "second" }): Ask {
   const prompt = prompts[at];
   if (prompt === undefined) throw new RangeError(`there is no prompt ${at}`);
-  return { promptId: prompt.id, text: prompt.text, sampling, seed: seedOf(`${prompt.id} ${seed}`) };
+  const maxTokens = at < longAnswers ? answerTokens.long : answerTokens.short;
+  return { promptId: prompt.id, text: prompt.text, sampling, seed: seedOf(`${prompt.id} ${seed}`), maxTokens };
 }
 
 interface Answers {
