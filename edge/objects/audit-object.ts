@@ -12,7 +12,7 @@ import {
   type Party,
   stepCase,
   type Validation,
-  validatorWaitMs,
+  waitMsOf,
 } from "../../core/validation/audit-case.ts";
 import { drawPositions } from "../../core/validation/draw-positions.ts";
 import { planCase } from "../../core/validation/plan-case.ts";
@@ -199,7 +199,7 @@ export class AuditObject extends DurableObject<Env> {
     }
     if (word.kind === "failed") this.#change({ failedNodeIds: [...work.failedNodeIds, ...word.nodeIds] });
     const isAwaited = order.isAwaited && this.#case().told === null;
-    const waitMs = isAwaited ? awaitedWaitMs : validatorWaitMs;
+    const waitMs = isAwaited ? awaitedWaitMs : waitMsOf(this.#case());
     const waitedMs = Date.now() - work.askedAtMs;
     if (waitedMs >= waitMs || work.failedNodeIds.length >= mostFailed) {
       this.#take({ type: "noValidator" });

@@ -95,8 +95,8 @@ test("an answer of a new node is checked by nodes of other operators, and counts
   await untilMark(maker, { type: "verdict", outcome: "valid" });
   expect(maker.checks).toEqual([]);
   expect(nodes.flatMap(({ checks }) => checks).length).toBeGreaterThanOrEqual(2);
-  // What is looked at was drawn after the commit: one in eight, at least 16, and the end.
-  expect(nodes.flatMap(({ checks }) => checks)[0]?.positions).toHaveLength(17);
+  // What is looked at was drawn after the commit: at least 16 positions, and the end.
+  expect(nodes.flatMap(({ checks }) => checks)[0]?.positions.length).toBeGreaterThanOrEqual(17);
 });
 
 test("under single nothing is checked and nobody else is asked", async () => {
