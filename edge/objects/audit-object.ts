@@ -213,13 +213,13 @@ export class AuditObject extends DurableObject<Env> {
     order: AuditOrder,
     { kind, question }: { kind: AskEffect["kind"]; question: number },
   ): Promise<CheckInput | EmbedInput> {
-    const { input, tokenIds, text, finishReason, stopSequence } = order;
+    const { input, tokenIds, text, finishReason, stopSequence, contextTokens } = order;
     if (input.kind === "embedding") return input;
     const random = await secretDice(this.env, `question ${question} ${order.taskId}`);
     const endsByModel = finishReason === "stop" && stopSequence === null;
     const of = kind === "real" ? input : { ...input, sampling: plantedSampling(input.sampling, random) };
     return {
-      ...({ kind: "check", of, tokenIds, text, finishReason } as const),
+      ...({ kind: "check", of, tokenIds, text, finishReason, contextTokens } as const),
       ...(stopSequence === null ? {} : { stopSequence }),
       positions: drawPositions(tokenIds.length, { endsByModel, random }),
     };

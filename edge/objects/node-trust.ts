@@ -14,11 +14,18 @@ import { type TrustMark, trustMarkSchema } from "../trust/trust-mark.ts";
 
 /** Marks that are listed; older ones count, and are told no more. */
 const listedMarks = 200;
+/**
+ * Ids of marks are kept somewhat longer than the cases that may tell them again (`caseKeptMs` of AuditObject), and what
+ * is older goes now and then.
+ */
+const marksKeptMs = 40 * 24 * 3_600_000;
+const forgetEveryMs = 24 * 3_600_000;
 
 /** What a node has earned by its answers and its checks, as its object keeps it. The tables are there. */
 export class NodeTrust {
   readonly #sql: SqlStorage;
   #reputation: Reputation | undefined;
+  #forgotAtMs = 0;
 
   constructor(sql: SqlStorage) {
     this.#sql = sql;
@@ -36,6 +43,10 @@ export class NodeTrust {
       "INSERT INTO trust_marks (id, mark, at_ms) VALUES (?, ?, ?)",
       ...[mark.id, JSON.stringify(mark), mark.atMs],
     );
+    if (nowMs - this.#forgotAtMs >= forgetEveryMs) {
+      this.#forgotAtMs = nowMs;
+      this.#sql.exec("DELETE FROM trust_marks WHERE at_ms < ?", nowMs - marksKeptMs);
+    }
     this.#write(marked(this.#read(nowMs), mark, nowMs));
     return true;
   }

@@ -47,6 +47,8 @@ export interface NodeStanding {
   isTrustedValidator: boolean;
   /** True where it chooses tokens as docs/SAMPLING.md says, so that another node can check them. */
   isVerifiable: boolean;
+  /** What it reads of this model, in tokens: where its answers may end by length. */
+  contextTokens: number;
 }
 
 /**

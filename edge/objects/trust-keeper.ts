@@ -89,7 +89,9 @@ export class TrustKeeper {
   standingFor(card: ModelCard | undefined): { node?: NodeStanding } {
     if (card === undefined) return {};
     const { auditShare, isTrustedValidator } = this.standing();
-    return { node: { ...this.#whose, auditShare, isTrustedValidator, isVerifiable: card.decoding !== "own" } };
+    const { contextTokens, decoding } = card;
+    const isVerifiable = decoding !== "own";
+    return { node: { ...this.#whose, auditShare, isTrustedValidator, isVerifiable, contextTokens } };
   }
 
   #entry({ isSuspended, reason }: TrustStanding): RecordEntry {

@@ -15,6 +15,8 @@ export const auditOrderSchema = z.strictObject({
   text: z.string(),
   finishReason: z.enum(["stop", "length"]),
   stopSequence: z.string().nullable(),
+  /** What the node that ended it reads, in tokens: where an answer may end by length. */
+  contextTokens: z.int().positive(),
   /** Of an embedding, in the order of its texts: little-endian float32, base64. */
   vectors: z.array(z.string()),
   /** The attempts that made it, in order; the last one committed. `answerTokens` counts all tokens up to its end. */

@@ -29,7 +29,7 @@ const order: AuditOrder = {
   },
   tokenIds: Array.from({ length: 40 }, (_, id) => id),
   text: "",
-  ...{ finishReason: "stop", stopSequence: null, vectors: [], commitment: null },
+  ...{ finishReason: "stop", stopSequence: null, contextTokens: 2_048, vectors: [], commitment: null },
   ...{ chosenWith: 1, suspicions: [], isAwaited: false },
   parts: [part("first", 20), part("second", 40)],
 };

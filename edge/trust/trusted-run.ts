@@ -210,14 +210,22 @@ export class TrustedRun {
     if (input === undefined) return [];
     const { tokenIds, text } = this.#run.making;
     const { card } = this.#model;
+    const contextTokens = this.#contextTokens;
     return cheapChecks({
       ...{ tokenIds, text, finishReason, promptTokens },
       ...(stopSequence === undefined ? {} : { stopSequence }),
       maxTokens: input.sampling.maxTokens,
-      contextTokens: card.contextTokens,
+      contextTokens,
       totalMs: this.#run.workedMs,
       fastestTokensPerSecond: fastestMemory / card.sizeBytes,
     });
+  }
+
+  /** What the node reads that ended the answer. */
+  get #contextTokens(): number {
+    const last = this.#run.making.parts.at(-1);
+    const node = last === undefined ? undefined : this.#run.standingOf(last.attemptId);
+    return node?.contextTokens ?? this.#model.card.contextTokens;
   }
 
   /** What was asked for, where its answer is text. */
@@ -246,7 +254,8 @@ export class TrustedRun {
       input: this.#input,
       tokenIds: [...making.tokenIds],
       text: making.text,
-      ...{ finishReason, stopSequence: stopSequence ?? null, parts, commitment: making.commitment },
+      ...{ finishReason, stopSequence: stopSequence ?? null, contextTokens: this.#contextTokens },
+      ...{ parts, commitment: making.commitment },
       vectors: [...this.#vectors].sort(([one], [other]) => one - other).map(([, float32]) => float32),
       chosenWith: this.#wish.trust === "checked" || this.#suspicions.length > 0 ? 1 : auditShare,
       suspicions: this.#suspicions,

@@ -95,6 +95,8 @@ test("an answer of a new node is checked by nodes of other operators, and counts
   await untilMark(maker, { type: "verdict", outcome: "valid" });
   expect(maker.checks).toEqual([]);
   expect(nodes.flatMap(({ checks }) => checks).length).toBeGreaterThanOrEqual(2);
+  // An answer may end by length where its own node's context does.
+  expect(nodes.flatMap(({ checks }) => checks)[0]).toMatchObject({ contextTokens: 2_048 });
   // What is looked at was drawn after the commit: at least 16 positions, and the end.
   expect(nodes.flatMap(({ checks }) => checks)[0]?.positions.length).toBeGreaterThanOrEqual(17);
 });

@@ -49,7 +49,14 @@ async function answered(
     ...{ taskId, card, shards: 1, tokenIds, text: textOf(tokenIds), vectors: [], finishReason: "stop" },
     input: { kind: "chat", messages: [{ role: "user", content: "Hello" }], sampling },
     parts: [{ attemptId, nodeId: node.nodeId, operator, publicKey: key.publicKey, promptTokens: 3, answerTokens: 20 }],
-    ...{ stopSequence: null, commitment: { head, signature }, chosenWith: 1, suspicions: [], isAwaited: false },
+    ...{
+      stopSequence: null,
+      contextTokens: card.contextTokens,
+      commitment: { head, signature },
+      chosenWith: 1,
+      suspicions: [],
+      isAwaited: false,
+    },
   };
 }
 
