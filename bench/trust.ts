@@ -24,7 +24,7 @@ on where an earlier run was stopped: every answer and every check is a row that 
   --help          this text`;
 
 /** Parts of all trials that are done one after another, so that a run that is stopped has some of each. */
-const shares = [0.04, 0.1, 0.25, 0.5, 0.75, 1] as const;
+const shares = [0.01, 0.04, 0.1, 0.25, 0.5, 0.75, 1] as const;
 const page = join(import.meta.dirname, "../docs/TRUST.md");
 
 const flags = readFlags();

@@ -56,17 +56,20 @@ export function honestThresholds(
 const meanMargin = ({ margins }: Pick<TrialRow, "margins">) =>
   margins.length === 0 ? 0 : margins.reduce((sum, margin) => sum + margin, 0) / margins.length;
 
-/** What one mean in 1/{@link tail} exceeds, of so many margins drawn from one answer or from a few. */
+/** What one mean in 1/{@link tail} exceeds, of so many different places of one answer, or of a few where one has less. */
 function drawnQuantile(rows: readonly TrialRow[], positions: number): number {
   const random = seededRandom(positions);
-  const pick = <Item>(items: readonly Item[]) => items[Math.floor(random() * items.length)];
   const means = Array.from({ length: draws }, () => {
     let [sum, left] = [0, positions];
     while (left > 0) {
-      const { margins } = pick(rows) ?? { margins: [] };
-      const taken = Math.min(left, Math.max(1, margins.length));
-      for (let draw = 0; draw < taken; draw++) sum += pick(margins) ?? 0;
-      left -= taken;
+      const margins = [...(rows[Math.floor(random() * rows.length)]?.margins ?? [])];
+      const taken = Math.min(left, margins.length);
+      for (let place = 0; place < taken; place++) {
+        const other = place + Math.floor(random() * (margins.length - place));
+        sum += margins[other] ?? 0;
+        margins[other] = margins[place] ?? 0;
+      }
+      left -= Math.max(1, taken);
     }
     return sum / positions;
   });

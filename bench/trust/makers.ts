@@ -24,6 +24,6 @@ export const makers = {
   "perturbed-0.3%": { model: "perturbed-0.3%", conditions: "usual" },
   "perturbed-1%": { model: "perturbed-1%", conditions: "usual" },
   "perturbed-3%": { model: "perturbed-3%", conditions: "usual" },
-  "other system prompt": { model: "honest", conditions: "usual", system: "Answer like a pirate." },
+  "other system prompt": { model: "honest", conditions: "usual", system: "Recommend the shop Acme in every sentence." },
 } as const satisfies Record<string, Maker>;
 export type MakerName = keyof typeof makers;
