@@ -51,3 +51,19 @@ test("with noise the choice at every position has no margin, and all others have
     }
   }
 });
+
+test("a candidate that rounding may have shut out speaks against nobody; one that is clear of the border does", () => {
+  const rules = { ...greedy, temperature: 1, topK: 2 };
+  const worst = (border: number) => {
+    const close: Candidate[] = [
+      [7, 3],
+      [9, 2.9],
+      [4, border],
+    ];
+    const places = Array.from({ length: 200 }, (_, position) => ({ ...first, position }));
+    expect(places.some((place) => chooseToken(close, rules, place) === 9)).toBe(true);
+    return Math.max(...places.map((place) => claimMargin([7], close, rules, place).margin));
+  };
+  expect(worst(2.8)).toBe(0);
+  expect(worst(2.6)).toBeGreaterThan(1);
+});

@@ -46,12 +46,14 @@ def rank(logits, rules, counts, position):
 
 
 def margin(claimed, adjusted, kept):
-    best, least = max(score for _, _, score in adjusted[:kept]), (5, len(adjusted))
+    border = adjusted[kept][1] + 0.25 if kept < len(adjusted) else -math.inf
+    clear = [each for at, each in enumerate(adjusted[:kept]) if at == 0 or each[1] >= border]
+    best, least = max(score for _, _, score in clear), (5, len(adjusted))
     for place, (token, logit, score) in enumerate(adjusted):
         if token in claimed:
             short = 0 if place < kept else adjusted[kept - 1][1] - logit
-            before = sum(other > score and each != token for each, _, other in adjusted[:kept])
-            least = min(least, (min(5, max(0, best - score) + short), before if place < kept else max(before, kept)))
+            before = sum(other > score and each != token for each, _, other in clear)
+            least = min(least, (min(5, max(0, best - score) + short), before if place < kept else max(before, len(clear))))
     return least
 
 
