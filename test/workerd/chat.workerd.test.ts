@@ -71,7 +71,7 @@ test("the node gets the request as it was asked, with everything defaulted", asy
 test("a whole answer is OpenAI's chat.completion, with the network's own part after it", async () => {
   const card = nextCard();
   const node = await pooled(card, 1);
-  const asked = chat(key, card, "Hello");
+  const asked = chat(key, card, "Hello", { max_tokens: 4 });
   const task = await node.next("task");
   node.ack(task, 11);
   node.delta(task, 0, { text: "Hel", tokenIds: [1, 2] });
@@ -97,7 +97,7 @@ test("a whole answer is OpenAI's chat.completion, with the network's own part af
       },
     ],
     usage: { prompt_tokens: 11, completion_tokens: 4, total_tokens: 15 },
-    network: { taskId: task.taskId, nodes: [node.nodeId] },
+    network: { taskId: task.taskId, nodes: [node.nodeId], trust: "sampled", verdict: "unchecked" },
   });
 });
 
@@ -126,7 +126,9 @@ test("a stream is OpenAI's chunks: the role, each text, the reason of its end, [
     chunk({ role: "assistant", content: "", refusal: null }, null),
     chunk({ content: "Hel" }, null),
     chunk({ content: "lo" }, null),
-    chunk({}, "stop", { network: { taskId: task.taskId, nodes: [node.nodeId] } }),
+    chunk({}, "stop", {
+      network: { taskId: task.taskId, nodes: [node.nodeId], trust: "sampled", verdict: "unchecked" },
+    }),
     "[DONE]",
   ]);
 });
