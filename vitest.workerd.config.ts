@@ -17,7 +17,7 @@ export default defineConfig({
   ],
   test: {
     include: ["edge/**/*.workerd.test.ts", "test/workerd/**/*.workerd.test.ts"],
-    testTimeout: 30_000,
+    testTimeout: 60_000,
     maxWorkers: 2,
     // An object may log after its test is over; sent through the runner, such a line fails the run.
     disableConsoleIntercept: true,

@@ -1,7 +1,7 @@
 import { afterEach, beforeAll, expect, test } from "vitest";
 import type { ModelCard } from "../../core/model/model-card.ts";
 import type { TaskFrame } from "../../core/wire/router-frame.ts";
-import { ask, dealer, listedCards, newKey, pooled } from "./deployment.ts";
+import { ask, dealer, listedCards, newKey, pooled, poolStub } from "./deployment.ts";
 import { closeNodes, type FakeNode } from "./fake-node.ts";
 import { standInForPostgres } from "./fake-postgres.ts";
 import { until } from "./until.ts";
@@ -36,6 +36,9 @@ async function answeredBy(nodes: readonly FakeNode[], card: ModelCard, asked: Pr
   expect([response.status, await response.text()]).toEqual([200, expect.stringContaining("Hello")]);
   node.pull(card.fileSha256, 4 + node.heard.filter(({ type }) => type === "task").length);
   await node.untilHeard();
+  // A node that the pool still believes busy may be passed over for one that is free.
+  const freeSlots = async () => (await poolStub(card).standing(node.nodeId)).counts.freeSlots;
+  await until(async () => (await freeSlots()) === 4 * nodes.length || undefined, "all room again");
   return node;
 }
 

@@ -1,5 +1,5 @@
 /** How long a test waits for what must come; a slow machine needs a part of it, a broken promise all of it. */
-const patienceMs = 15_000;
+const patienceMs = 25_000;
 
 /** The first value that `look` finds. Looks again every 10 ms and throws, naming `what`, when it never comes. */
 export async function until<Value>(
