@@ -14,31 +14,31 @@ export const calibrations: {
       thresholds: [
         {
           fromPositions: 1,
-          meanMargin: 1.7477,
+          meanMargin: 0.6494,
         },
         {
           fromPositions: 4,
-          meanMargin: 0.5158,
+          meanMargin: 0.1935,
         },
         {
           fromPositions: 16,
-          meanMargin: 0.129,
+          meanMargin: 0.0642,
         },
         {
           fromPositions: 32,
-          meanMargin: 0.0645,
+          meanMargin: 0.0356,
         },
         {
           fromPositions: 64,
-          meanMargin: 0.058,
+          meanMargin: 0.0271,
         },
       ],
-      grossMeanMargin: 0.258,
-      endMargin: 2.751,
-      trials: 191,
+      grossMeanMargin: 0.1424,
+      endMargin: 1.5,
+      trials: 307,
       falseAlarms: 0,
-      falseAlarmRateBound: 0.01557,
-      honestMaximum: 0.043,
+      falseAlarmRateBound: 0.00972,
+      honestMaximum: 0.0237,
       measuredOn: "2026-11-28",
       provenance:
         "smollm2-135m-instruct: honest answers of up to 64 or 32 tokens at temperatures 0, 0.7 (top-p 0.9) and 1, each made under one set of conditions and checked under another (usual, alone, small pieces, 8-bit cache, flash attention, goes on), prompts of the calibration set. AMD EPYC, 2 cores. Thresholds: 1.5 times what one honest mean in 2,000 exceeds, and the largest seen. No GPU was measured.",
