@@ -7,6 +7,7 @@ import { findRouter } from "./find-router.ts";
 const client = new OpenAI(findRouter());
 const question = {
   model: "smollm2-135m-instruct",
+  temperature: 0,
   max_tokens: 60,
   messages: [
     { role: "system" as const, content: "You are a helpful assistant." },

@@ -192,7 +192,6 @@ describe("no file", () => {
   /** Files that may be longer, each to its own bound and for its own reason. */
   const longer: Readonly<Record<string, { lines: number; why: string }>> = {
     "contracts/abi/node-registry.ts": { lines: 2_000, why: "generated from the contracts" },
-    "edge/objects/node-object.ts": { lines: 430, why: "what an object can be asked is a method of its class" },
   };
   test("of code has more than 400 lines, or 600 of tests, but those that say why", () => {
     const found = files

@@ -1,5 +1,5 @@
 import { createPrivateKey, hash, sign } from "node:crypto";
-import type { ChainStart } from "../core/commitment/answer-chain.ts";
+import { type ChainStart, chainOpening } from "../core/commitment/answer-chain.ts";
 import { type CommitmentClaim, commitmentBytes } from "../core/commitment/sign-commitment.ts";
 
 /**
@@ -9,8 +9,8 @@ import { type CommitmentClaim, commitmentBytes } from "../core/commitment/sign-c
 export class AnswerChain {
   #link: Buffer;
 
-  constructor({ taskId, model }: ChainStart) {
-    this.#link = sha256(Buffer.from(["cortensor-edge answer 1", taskId, model].join("\n")));
+  constructor(start: ChainStart) {
+    this.#link = sha256(chainOpening(start));
   }
 
   /** Adds a link for each id, in order. */

@@ -40,8 +40,13 @@ export async function vectorsHead(start: ChainStart, vectors: readonly Uint8Arra
   return toBase64Url(link);
 }
 
-function firstLink({ taskId, model }: ChainStart): Promise<Uint8Array> {
-  return sha256(Uint8Array.from(new TextEncoder().encode(["cortensor-edge answer 1", taskId, model].join("\n"))));
+/** What the first link is the SHA-256 of. */
+export function chainOpening({ taskId, model }: ChainStart): Uint8Array<ArrayBuffer> {
+  return Uint8Array.from(new TextEncoder().encode(["cortensor-edge answer 1", taskId, model].join("\n")));
+}
+
+function firstLink(start: ChainStart): Promise<Uint8Array> {
+  return sha256(chainOpening(start));
 }
 
 async function sha256(bytes: Uint8Array<ArrayBuffer>): Promise<Uint8Array> {

@@ -16,7 +16,8 @@ export class AnswerSoFar {
   /** Nodes that made it, in order; one that comes again after another is named again. */
   readonly nodeIds: NodeId[] = [];
   #work: { attemptId: AttemptId; nodeId: NodeId } | undefined;
-  readonly #parts: Making["parts"][number][] = [];
+  /** Each attempt with pieces in it, and how many tokens were there before. */
+  readonly #parts: { attemptId: AttemptId; nodeId: NodeId; promptTokens: number; tokensBefore: number }[] = [];
   #text = "";
   #promptTokens = 0;
   /** Of the present attempt: the piece that is due, its tokens, and the inputs whose vectors came. */
@@ -55,7 +56,10 @@ export class AnswerSoFar {
 
   /** The attempts whose pieces are in it, in order. */
   get parts(): Making["parts"] {
-    return this.#parts;
+    return this.#parts.map(({ tokensBefore: _, ...part }, place) => {
+      const answerTokens = this.#parts[place + 1]?.tokensBefore ?? this.tokenIds.length;
+      return { ...part, answerTokens };
+    });
   }
 
   /**
@@ -88,8 +92,6 @@ export class AnswerSoFar {
     this.#attemptTokens += tokenIds.length;
     const text = this.#repeatedText === "" ? (piece.text ?? "") : this.#withoutRepeated(piece.text ?? "");
     this.#text += text;
-    const part = this.#parts.at(-1);
-    if (part !== undefined) this.#parts[this.#parts.length - 1] = { ...part, answerTokens: this.tokenIds.length };
     this.#looseText = tokenIds.length > 0 ? "" : this.#looseText + text;
     const { logprobs } = piece;
     return { type: "deliver", text, tokenIds, ...(logprobs === undefined ? {} : { logprobs }) };
@@ -128,7 +130,7 @@ export class AnswerSoFar {
   /** The present attempt is a part of the answer. */
   #begun(): void {
     if (this.#work === undefined || this.#parts.at(-1)?.attemptId === this.#work.attemptId) return;
-    this.#parts.push({ ...this.#work, promptTokens: this.#promptTokens, answerTokens: this.tokenIds.length });
+    this.#parts.push({ ...this.#work, promptTokens: this.#promptTokens, tokensBefore: this.tokenIds.length });
   }
 
   #withoutRepeated(text: string): string {

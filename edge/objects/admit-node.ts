@@ -15,15 +15,28 @@ export interface Challenge {
   host: string;
 }
 
+interface Admission {
+  hello: HelloFrame;
+  challenge: Challenge;
+  registeredTo: AccountId | undefined;
+}
+
 /**
  * Checks a hello and returns the operator account the node belongs to. `registeredTo` is the account it already
- * belongs to, if any; otherwise the hello's invite decides, and is used up by one node. Throws a {@link Refusal}:
- * `unsupported_protocol`, `invalid_signature`, `invalid_invite`.
+ * belongs to, if any; otherwise the hello's invite decides, and is used up by one node. `undefined` where that could not be
+ * found out now. Throws a {@link Refusal}: `unsupported_protocol`, `invalid_signature`, `invalid_invite`.
  */
-export async function admitNode(
-  env: Env,
-  { hello, challenge, registeredTo }: { hello: HelloFrame; challenge: Challenge; registeredTo: AccountId | undefined },
-): Promise<AccountId> {
+export async function admitNode(env: Env, asked: Admission): Promise<AccountId | undefined> {
+  try {
+    return await operatorOf(env, asked);
+  } catch (error) {
+    if (error instanceof Refusal) throw error;
+    console.error("node: a hello could not be checked", { nodeId: asked.challenge.nodeId, error: String(error) });
+    return undefined;
+  }
+}
+
+async function operatorOf(env: Env, { hello, challenge, registeredTo }: Admission): Promise<AccountId> {
   if (!protocolVersions.some((version) => version === hello.protocol)) {
     throw new Refusal({
       code: "unsupported_protocol",

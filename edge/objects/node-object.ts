@@ -1,31 +1,41 @@
 import { DurableObject } from "cloudflare:workers";
-import { toBase64Url } from "../../core/identity/node-key.ts";
-import { type AccountId, type AttemptId, nodeIdSchema } from "../../core/ids.ts";
+import type { AttemptId, ModelHash } from "../../core/ids.ts";
 import { limits } from "../../core/limits.ts";
-import { isAside, noteLoss } from "../../core/node/flaps.ts";
+import type { ModelCard } from "../../core/model/model-card.ts";
 import { Refusal } from "../../core/refusal.ts";
 import type { TrustStanding } from "../../core/reputation/trust-standing.ts";
 import { type HelloFrame, type NodeFrame, nodeFrameSchema } from "../../core/wire/node-frame.ts";
 import { parseFrames } from "../../core/wire/parse-frames.ts";
-import { closeCodes, heartbeatText, protocolVersions } from "../../core/wire/protocol.ts";
+import { closeCodes, heartbeatText } from "../../core/wire/protocol.ts";
 import type { Env } from "../env.ts";
 import type { TrustMark } from "../trust/trust-mark.ts";
 import { admitNode } from "./admit-node.ts";
 import { Alarm } from "./alarm.ts";
 import { Credits } from "./credits.ts";
 import { FlushTimer } from "./flush-timer.ts";
+import { HelloPatience } from "./hello-patience.ts";
 import { helloIn, joinedNode, seenEntry, welcomeOf } from "./join-node.ts";
 import { isMigrated, migrate } from "./migrate.ts";
 import { describeNode, type NodeDescription } from "./node-description.ts";
 import { NodeLeases } from "./node-leases.ts";
-import { type ChallengedState, close, OpenSocket, type OpenState, send, setState, stateOf } from "./node-socket.ts";
+import {
+  type ChallengedState,
+  challengeSocket,
+  close,
+  OpenSocket,
+  type OpenState,
+  send,
+  setState,
+  stateOf,
+  supersede,
+} from "./node-socket.ts";
 import { nodeMigrations } from "./node-tables.ts";
 import { Outbox } from "./outbox.ts";
-import { type Offering, PoolOffers } from "./pool-offers.ts";
+import { type Offering, PoolOffers, type Whose } from "./pool-offers.ts";
 import type { AttachRequest, AttachResult, RunRequest, RunResult } from "./run.ts";
 import { recordSender } from "./send-record.ts";
 import { StandingTeller } from "./standing-teller.ts";
-import { readNode, type StoredNode, writeFlaps, writeNode } from "./stored-node.ts";
+import { readNode, type StoredNode, withLoss, writeNode } from "./stored-node.ts";
 import { type Settlement, TrustKeeper } from "./trust-keeper.ts";
 
 const checkEveryMs = 30_000;
@@ -55,11 +65,8 @@ export class NodeObject extends DurableObject<Env> {
     offering: () => this.#offering(),
     onStanding: (model, standing) => this.#standings.tell(model, standing),
   });
-  /** Timers of sockets whose hello is due. An object with a timer does not sleep. */
-  readonly #patience = new WeakMap<WebSocket, ReturnType<typeof setTimeout>>();
+  readonly #patience = new HelloPatience();
   #lastLoss: NodeDescription["lastLoss"] = null;
-  /** Ends the stay in the pools of a node whose socket broke and that did not come back. */
-  #away: ReturnType<typeof setTimeout> | undefined;
 
   constructor(ctx: DurableObjectState, env: Env) {
     super(ctx, env);
@@ -69,17 +76,8 @@ export class NodeObject extends DurableObject<Env> {
 
   /** The node's socket. The Worker has checked that this is an upgrade and put the node's id in the URL. */
   override async fetch(request: Request): Promise<Response> {
-    const url = new URL(request.url);
-    const nodeId = nodeIdSchema.parse(url.searchParams.get("node"));
-    const nonce = toBase64Url(crypto.getRandomValues(new Uint8Array(32)));
-    const { 0: client, 1: server } = new WebSocketPair();
-    this.ctx.acceptWebSocket(server);
-    setState(server, { phase: "challenged", nodeId, nonce, host: request.headers.get("host") ?? url.host });
-    send(server, { type: "challenge", protocols: [...protocolVersions], nonce });
-    const patience = setTimeout(() => {
-      if (stateOf(server).phase !== "open") close(server, closeCodes.idle, "no hello in time");
-    }, limits.helloMs);
-    this.#patience.set(server, patience);
+    const { client, server } = challengeSocket(request, this.ctx);
+    this.#patience.begin(server);
     return new Response(null, { status: 101, webSocket: client });
   }
 
@@ -98,15 +96,14 @@ export class NodeObject extends DurableObject<Env> {
     }
     open.noteCredits();
     this.#pools.taken(request.model);
-    const card = this.#node()?.models.find(({ fileSha256 }) => fileSha256 === request.model);
+    const card = this.#cardOf(request.model);
     const result = await leases.run(request, card);
     return result.kind === "accepted" ? { ...result, ...this.#trusted()?.standingFor(card) } : result;
   }
 
   /** Tells the rest of an attempt to a Worker whose telling broke. */
   async attach(request: AttachRequest): Promise<AttachResult> {
-    const model = this.#book()?.modelOf(request.attemptId);
-    const card = this.#node()?.models.find(({ fileSha256 }) => fileSha256 === model);
+    const card = this.#cardOf(this.#book()?.modelOf(request.attemptId));
     const result = (await this.#book()?.attach(request)) ?? { kind: "unknown" };
     return result.kind === "accepted" ? { ...result, ...this.#trusted()?.standingFor(card) } : result;
   }
@@ -153,7 +150,7 @@ export class NodeObject extends DurableObject<Env> {
       credits: open === undefined ? undefined : this.#creditsOf(open),
       running: this.#book()?.size ?? 0,
       lastLoss: this.#lastLoss,
-      isAway: this.#away !== undefined,
+      isAway: this.#pools.isAway,
       standingOf: (model) => this.#pools.standing(node.nodeId, model),
     });
   }
@@ -202,12 +199,8 @@ export class NodeObject extends DurableObject<Env> {
 
   async #welcome(socket: WebSocket, challenge: ChallengedState, hello: HelloFrame): Promise<void> {
     setState(socket, { phase: "checking" });
-    let operator: AccountId;
-    try {
-      operator = await admitNode(this.env, { hello, challenge, registeredTo: this.#node()?.accountId });
-    } catch (error) {
-      if (error instanceof Refusal) throw error;
-      console.error("node: a hello could not be checked", { nodeId: challenge.nodeId, error: String(error) });
+    const operator = await admitNode(this.env, { hello, challenge, registeredTo: this.#node()?.accountId });
+    if (operator === undefined) {
       close(socket, closeCodes.restart, "try again");
       return;
     }
@@ -220,14 +213,14 @@ export class NodeObject extends DurableObject<Env> {
     const older = this.#socket();
     const joined = joinedNode(this.#node(), hello, { operator, hasOlderSocket: older !== undefined, nowMs });
     const { node, isResumed, dropped } = joined;
-    if (older !== undefined) this.#supersede(older, { isResumed });
+    if (older !== undefined) supersede(older, { isResumed });
     writeNode(this.ctx.storage, node);
     this.#standings.forget();
+    this.#open = undefined;
     this.#stored = undefined;
     this.#credits = undefined;
-    clearTimeout(this.#patience.get(socket) ?? null);
-    clearTimeout(this.#away ?? null);
-    this.#away = undefined;
+    this.#patience.end(socket);
+    this.#pools.back();
     const state: OpenState = { phase: "open", epoch: node.epoch, heardAtMs: nowMs, isDraining: false, credits: [] };
     setState(socket, state);
     this.#open = new OpenSocket(socket, state, this.ctx);
@@ -282,48 +275,21 @@ export class NodeObject extends DurableObject<Env> {
     close(socket, refusal.code === "invalid_frame" ? closeCodes.badFrame : closeCodes.rejected, refusal.code);
   }
 
-  /** Another socket of this node is here: of the same process, whose old one broke unseen, or of another one. */
-  #supersede(older: OpenSocket, { isResumed }: { isResumed: boolean }): void {
-    if (!isResumed) {
-      const message = "Another process opened a socket with this node's key.";
-      older.send([{ type: "reject", code: "superseded", message }]);
-    }
-    setState(older.socket, { phase: "closed" });
-    this.#open = undefined;
-    close(older.socket, closeCodes.superseded, "superseded");
-  }
-
   /** The socket is no more; its attempts may outlive it. An older socket's end means nothing. */
   #gone(socket: WebSocket, { reason, isAnnounced }: { reason: string; isAnnounced: boolean }): void {
     const isPresent = this.#socket()?.socket === socket;
-    clearTimeout(this.#patience.get(socket) ?? null);
+    this.#patience.end(socket);
     setState(socket, { phase: "closed" });
     if (!isPresent) return;
     this.#open = undefined;
     const nowMs = Date.now();
     this.#lastLoss = { atMs: nowMs, reason };
     this.#book()?.socketLost(nowMs, reason);
-    if (isAnnounced) {
-      this.#leavePools();
-      return;
-    }
     const node = this.#node();
-    if (node === undefined) return;
-    const flaps = noteLoss(node.flaps, nowMs);
-    if (isAside(flaps, nowMs)) console.warn("node: put aside, its socket breaks too often", { nodeId: node.nodeId });
-    this.#stored = { ...node, flaps };
-    writeFlaps(this.ctx.storage, flaps);
-    // A node that is back in a moment finds its place, and who waits for it is not sent away.
-    const whose = {
-      nodeId: node.nodeId,
-      operator: node.accountId,
-      mayValidate: this.#trusted()?.standing().mayValidate ?? false,
-    };
-    this.#pools.away(whose, node.models, flaps);
-    this.#away = setTimeout(() => {
-      this.#away = undefined;
-      if (this.#socket() === undefined) this.#leavePools();
-    }, limits.awayMs);
+    if (isAnnounced) this.#leavePools();
+    if (isAnnounced || node === undefined) return;
+    this.#stored = withLoss(this.ctx.storage, node, nowMs);
+    this.#pools.away(this.#whose(node), node.models, this.#stored.flaps);
   }
 
   /** The node's present socket. */
@@ -378,9 +344,16 @@ export class NodeObject extends DurableObject<Env> {
     const node = this.#node();
     const open = this.#socket();
     if (node === undefined || open === undefined || open.state.isDraining) return undefined;
-    const { nodeId, accountId: operator, models, flaps } = node;
-    const mayValidate = this.#trusted()?.standing().mayValidate ?? false;
-    return { nodeId, operator, mayValidate, models, credits: this.#creditsOf(open), asideUntilMs: flaps.asideUntilMs };
+    const { models, flaps } = node;
+    return { ...this.#whose(node), models, credits: this.#creditsOf(open), asideUntilMs: flaps.asideUntilMs };
+  }
+
+  #whose({ nodeId, accountId: operator }: StoredNode): Whose {
+    return { nodeId, operator, mayValidate: this.#trusted()?.standing().mayValidate ?? false };
+  }
+
+  #cardOf(model: ModelHash | undefined): ModelCard | undefined {
+    return this.#node()?.models.find(({ fileSha256 }) => fileSha256 === model);
   }
 
   /** What the node has earned; `undefined` where none ever joined. */

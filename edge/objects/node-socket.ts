@@ -1,5 +1,7 @@
 import { z } from "zod";
+import { toBase64Url } from "../../core/identity/node-key.ts";
 import { nodeIdSchema } from "../../core/ids.ts";
+import { closeCodes, protocolVersions } from "../../core/wire/protocol.ts";
 import type { RouterFrame } from "../../core/wire/router-frame.ts";
 import type { CreditTotals } from "./credits.ts";
 
@@ -38,6 +40,28 @@ export function send(socket: WebSocket, frame: RouterFrame): void {
 /** Closes where that is still to be done. */
 export function close(socket: WebSocket, code: number, reason: string): void {
   if (socket.readyState === WebSocket.OPEN) socket.close(code, reason);
+}
+
+/** A fresh socket, hibernating, of the node that the request's URL names, with a challenge on its way to it. */
+export function challengeSocket(request: Request, ctx: DurableObjectState): { client: WebSocket; server: WebSocket } {
+  const url = new URL(request.url);
+  const nodeId = nodeIdSchema.parse(url.searchParams.get("node"));
+  const nonce = toBase64Url(crypto.getRandomValues(new Uint8Array(32)));
+  const { 0: client, 1: server } = new WebSocketPair();
+  ctx.acceptWebSocket(server);
+  setState(server, { phase: "challenged", nodeId, nonce, host: request.headers.get("host") ?? url.host });
+  send(server, { type: "challenge", protocols: [...protocolVersions], nonce });
+  return { client, server };
+}
+
+/** Another socket of this node is here: of the same process, whose old one broke unseen, or of another one. */
+export function supersede(older: OpenSocket, { isResumed }: { isResumed: boolean }): void {
+  if (!isResumed) {
+    const message = "Another process opened a socket with this node's key.";
+    older.send([{ type: "reject", code: "superseded", message }]);
+  }
+  setState(older.socket, { phase: "closed" });
+  close(older.socket, closeCodes.superseded, "superseded");
 }
 
 /** Credit totals reach the attachment this long after they changed: well before an idle object may sleep. */

@@ -53,6 +53,8 @@ export class PoolOffers {
   readonly #leaves = new Map<ModelHash, number>();
   readonly #onStanding: (model: ModelHash, standing: Standing) => void;
   #timer: { timer: ReturnType<typeof setTimeout>; atMs: number } | undefined;
+  /** Ends the stay of a node whose socket broke and that did not come back. */
+  #away: ReturnType<typeof setTimeout> | undefined;
 
   constructor(options: {
     env: Env;
@@ -114,7 +116,10 @@ export class PoolOffers {
     });
   }
 
-  /** The node's socket broke and may be back in a moment: it keeps its place in the pools, without room. */
+  /**
+   * The node's socket broke: it keeps its place in the pools for `limits.awayMs`, without room, so that a node which is
+   * back in a moment finds it, and who waits for it is not sent away.
+   */
   away(whose: Whose, models: readonly ModelCard[], { asideUntilMs = 0 } = {}): void {
     const { nodeId, operator } = whose;
     for (const card of models) {
@@ -122,6 +127,22 @@ export class PoolOffers {
       const ability = abilityOf(card, whose);
       this.#waitUntil(this.#offer({ nodeId, operator, ability, card, free: 0, taken: [], asideUntilMs }));
     }
+    this.back();
+    this.#away = setTimeout(() => {
+      this.#away = undefined;
+      if (this.#offering() === undefined) this.leave(nodeId, models);
+    }, limits.awayMs);
+  }
+
+  /** A socket of the node is here again. */
+  back(): void {
+    clearTimeout(this.#away ?? null);
+    this.#away = undefined;
+  }
+
+  /** True while the node keeps its place without a socket. */
+  get isAway(): boolean {
+    return this.#away !== undefined;
   }
 
   /** Why the node gets this model's work or none, asked of the shard that it is in. */

@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { type AccountId, accountIdSchema, type NodeId, nodeIdSchema } from "../../core/ids.ts";
 import { type ModelCard, modelCardSchema } from "../../core/model/model-card.ts";
-import type { Flaps } from "../../core/node/flaps.ts";
+import { type Flaps, isAside, noteLoss } from "../../core/node/flaps.ts";
 import { isMigrated } from "./migrate.ts";
 
 /** A node as its object keeps it. */
@@ -63,7 +63,10 @@ export function writeNode(storage: DurableObjectStorage, node: StoredNode): void
   );
 }
 
-/** Keeps what a node's lost sockets have earned it. */
-export function writeFlaps(storage: DurableObjectStorage, flaps: Flaps): void {
+/** The node with one more socket lost unannounced, and keeps what its lost sockets have earned it. */
+export function withLoss(storage: DurableObjectStorage, node: StoredNode, nowMs: number): StoredNode {
+  const flaps = noteLoss(node.flaps, nowMs);
+  if (isAside(flaps, nowMs)) console.warn("node: put aside, its socket breaks too often", { nodeId: node.nodeId });
   storage.sql.exec("UPDATE node SET flaps = ?", JSON.stringify(flaps));
+  return { ...node, flaps };
 }

@@ -169,12 +169,13 @@ export class TrustedRun {
   async #settle(end: End): Promise<void> {
     this.#end = undefined;
     this.#suspicions = this.#atSight(end);
-    const order = this.#order(end);
-    if (order !== undefined) {
+    if (this.#wish.trust !== "single") {
+      const order = this.#order(end);
       if (this.#wish.trust === "checked") {
+        if (order === undefined) throw this.#unchecked();
         if (!(await this.#judge(order))) return;
-      } else if (this.#wish.trust === "sampled") await this.#sample(order);
-    } else if (this.#wish.trust === "checked") throw this.#unchecked();
+      } else if (order !== undefined) await this.#sample(order);
+    }
     if (this.#wish.wantsEvidence) this.#evidence = this.#evidenceOf(end);
     this.#ready.push(...this.#held.splice(0), end);
   }

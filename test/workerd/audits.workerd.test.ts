@@ -162,12 +162,14 @@ test("a checked answer that fails its check is made anew by another node, unseen
   if (cheat === undefined) throw new Error("no cheat");
   for (let request = 0; request < 40; request += 1) {
     const answer = await answerOf(
-      await chat(account.key, card, "Hello", { seed: request, network: { trust: "checked" } }),
+      // Each is a conversation of its own: the turns of one would all go to the node that had the first.
+      await chat(account.key, card, `Hello ${request}`, { seed: request, network: { trust: "checked" } }),
     );
     expect(answer.content).toBe(textOf(honestIds({ seed: request })));
     expect(answer.verdict).toBe("valid");
     if (cheat.done.some(({ input }) => input.kind === "chat")) break;
   }
+  expect(cheat.done.some(({ input }) => input.kind === "chat")).toBe(true);
   const failed = await untilMark(cheat, { type: "verdict", outcome: "invalid" });
   expect(failed).toMatchObject({ isGross: true, isShort: false });
 });
