@@ -52,8 +52,9 @@ const lanes: readonly (readonly Suite[])[] = [
     ["contracts", runForgeTests],
     ["workerd", (name) => vitest(name, "vitest.workerd.config.ts")],
     ["chaos", (name) => vitest(name, "vitest.chaos.config.ts")],
+    ["adversaries", (name) => vitest(name, "vitest.e2e.config.ts", ["test/adversaries"])],
   ],
-  [["end to end", (name) => vitest(name, "vitest.e2e.config.ts")]],
+  [["end to end", (name) => vitest(name, "vitest.e2e.config.ts", ["test/e2e", "bench"])]],
 ];
 
 const wanted = process.argv.slice(2);
@@ -109,10 +110,10 @@ async function pullModels(): Promise<Counts> {
 }
 
 /** Each line of its output begins with the suite's name, since another suite may be at work beside it. */
-async function vitest(name: string, config: string): Promise<Counts> {
-  const report = join(scratch, `${config}.json`);
+async function vitest(name: string, config: string, folders: readonly string[] = []): Promise<Counts> {
+  const report = join(scratch, `${name}.json`);
   const reporters = ["--reporter=default", "--reporter=json", `--outputFile.json=${report}`];
-  const code = await finished(bin("vitest"), ["run", "--config", config, ...reporters], (line) => {
+  const code = await finished(bin("vitest"), ["run", "--config", config, ...reporters, ...folders], (line) => {
     if (line !== "") console.log(`${name} │ ${line}`);
   });
   if (!existsSync(report)) throw new Error(`vitest ended with ${code} and left no report.`);
