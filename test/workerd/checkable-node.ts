@@ -23,6 +23,8 @@ export interface Conduct {
   /** Its report looks at fewer positions than it was asked to. */
   isLazy?: boolean;
   finishReason?: "stop" | "length";
+  /** Its socket breaks once it has said so many tokens of an answer. */
+  breaksAfter?: number;
   /** The vector of every text. */
   vector?: [number, number];
 }
@@ -56,6 +58,7 @@ export class CheckableNode {
       if (task.input.kind === "check") this.#check(task, task.input);
       else if (task.input.kind === "embedding") this.#embed(task, task.input.texts.length);
       else await this.#answer(task, task.input.sampling);
+      if (this.conduct.breaksAfter !== undefined) return;
       credits += 1;
       if (this.node.isOpen) this.node.pull(task.model, credits);
     }
@@ -63,17 +66,20 @@ export class CheckableNode {
 
   async #answer(task: TaskFrame, sampling: Sampling): Promise<void> {
     const { node, conduct } = this;
-    const ids = conduct.ids?.(task) ?? honestIds(sampling);
+    const continued = task.continues ?? [];
+    const own = (conduct.ids?.(task) ?? honestIds(sampling)).slice(continued.length, conduct.breaksAfter);
+    node.ack(task, promptTokens);
+    node.delta(task, 0, { text: textOf(own), tokenIds: own });
+    if (conduct.breaksAfter !== undefined) return node.drop();
+    const ids = [...continued, ...own];
     const committed = conduct.commitment === "other" ? [...ids, 1] : ids;
     const head = await answerHead({ taskId: task.taskId, model: task.model }, committed);
     const finishReason = conduct.finishReason ?? "stop";
     const claim = { ...task, promptTokens, answerTokens: ids.length, finishReason, head };
     const signature = await signCommitment(claim, node.identity.key.privateKey);
     if (!node.isOpen) return;
-    node.ack(task, promptTokens);
-    node.delta(task, 0, { text: textOf(ids), tokenIds: ids });
     node.commit(task, {
-      ...{ finishReason, completionTokens: ids.length, promptTokens },
+      ...{ finishReason, completionTokens: own.length, promptTokens },
       ...(conduct.commitment === "none" ? {} : { commitment: { head, signature } }),
       ...(task.wantsPromptIds === true ? { promptIds: [7, 8, 9] } : {}),
     });
