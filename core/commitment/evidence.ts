@@ -27,7 +27,7 @@ export const evidenceSchema = z.strictObject({
         /** Tokens of the answer up to this attempt's end, those of earlier attempts included. */
         answerTokens: z.int().nonnegative(),
         commitment: commitmentSchema.nullable(),
-        /** As its model card has it: `own` answers can be checked at temperature 0 alone. */
+        /** As its model card has it: of `own` answers some can be checked (`is-checkable.ts`). */
         decoding: decodingSchema.optional(),
       }),
     )

@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { mostMargin } from "../decoding/claim-margin.ts";
 import { type ModelHash, modelHashSchema } from "../ids.ts";
+import type { ModelCard } from "../model/model-card.ts";
 import { calibrations } from "./calibrations.ts";
 
 /** From so many looked-at positions on, a mean margin above this is implausible. */
@@ -51,10 +52,10 @@ export type EmbeddingCalibration = z.infer<typeof embeddingCalibrationSchema>;
 
 /**
  * Of a model's calibrations the loosest, since a check may join any two of the measured backends; a cautious default,
- * `isMeasured: false`, where there is none.
+ * `isMeasured: false`, where there is none, and for `own` decoding: no pair with another engine was measured.
  */
-export function calibrationOf(model: ModelHash): Calibration {
-  const measured = calibrations.chat.filter((each) => each.model === model);
+export function calibrationOf(model: ModelHash, decoding: ModelCard["decoding"] = "verifiable"): Calibration {
+  const measured = calibrations.chat.filter((each) => each.model === model && decoding === "verifiable");
   const [first, ...others] = measured;
   if (first === undefined) return { model, ...unmeasured };
   return others.reduce((loosest, each) => (looseness(each) > looseness(loosest) ? each : loosest), first);
@@ -100,7 +101,7 @@ const unmeasured: Omit<Calibration, "model"> = {
   falseAlarmRateBound: 1,
   honestMaximum: 0,
   measuredOn: null,
-  provenance: "Not measured for this model: a cautious default.",
+  provenance: "Not measured for this model or engine: a cautious default.",
 };
 
 const unmeasuredEmbedding: Omit<EmbeddingCalibration, "model"> = {

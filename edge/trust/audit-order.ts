@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { commitmentSchema } from "../../core/commitment/commitment.ts";
 import { accountIdSchema, attemptIdSchema, nodeIdSchema, taskIdSchema } from "../../core/ids.ts";
-import { modelCardSchema } from "../../core/model/model-card.ts";
+import { decodingSchema, modelCardSchema } from "../../core/model/model-card.ts";
 import { chatInputSchema, completionInputSchema, embedInputSchema } from "../../core/wire/task-input.ts";
 
 /** An answer that is to be checked, with all that is needed for it. */
@@ -29,6 +29,8 @@ export const auditOrderSchema = z.strictObject({
         publicKey: z.string(),
         promptTokens: z.int().nonnegative(),
         answerTokens: z.int().nonnegative(),
+        /** Of an answer in text; absent means `verifiable`. */
+        decoding: decodingSchema.optional(),
       }),
     )
     .min(1)

@@ -1,6 +1,7 @@
 import { expect, test } from "vitest";
 import { accountIdSchema, attemptIdSchema, nodeIdSchema, taskIdSchema } from "../../core/ids.ts";
 import { modelCardSchema } from "../../core/model/model-card.ts";
+import { calibrations } from "../../core/validation/calibrations.ts";
 import type { CheckReport } from "../../core/wire/node-frame.ts";
 import type { AuditOrder } from "./audit-order.ts";
 import { judgeParts } from "./judge-parts.ts";
@@ -57,6 +58,18 @@ test.each<[guarantee: string, report: CheckReport, fields: object, outcome: stri
   ],
 ])("%s", (_guarantee, report, fields, outcome, accused) => {
   expect(judgeParts(report, order, { ...claims, ...fields })).toMatchObject({ part: accused, verdict: { outcome } });
+});
+
+test("an answer of another engine's own sampler is judged by the cautious default", () => {
+  const model = calibrations.chat[0]?.model;
+  if (model === undefined) throw new Error("nothing is calibrated");
+  // Twice what the measured model's honest nodes may differ by, half of what the default allows.
+  const report = reportOf(() => 0.1);
+  const judged = (decoding: "verifiable" | "own") => {
+    const parts = [{ ...part("only", 40), decoding }];
+    return judgeParts(report, { ...order, card: { ...order.card, fileSha256: model }, parts }, claims)?.verdict.outcome;
+  };
+  expect([judged("verifiable"), judged("own")]).toEqual(["implausible", "plausible"]);
 });
 
 test("a report that leaves a position out is none", () => {

@@ -28,12 +28,12 @@ export function judgeParts(
   const { positions, checkedPromptTokens, isCommitmentGood, accused } = claims;
   const whole = { promptTokens: 0, checkedPromptTokens: 0, isCommitmentGood: true };
   const answerTokens = order.tokenIds.length;
-  const calibration = calibrationOf(order.card.fileSha256);
+  const model = order.card.fileSha256;
   // Whether it answers what was asked is seen in all of it.
-  if (judgeCheck(report, { ...whole, answerTokens, positions }, calibration) === undefined) return undefined;
+  if (judgeCheck(report, { ...whole, answerTokens, positions }, calibrationOf(model)) === undefined) return undefined;
   const last = order.parts.length - 1;
   let worst: PartVerdict | undefined;
-  for (const [part, { promptTokens }] of order.parts.entries()) {
+  for (const [part, { promptTokens, decoding }] of order.parts.entries()) {
     if (accused !== null && part !== accused) continue;
     const isLast = part === last;
     const isWithin = ({ position }: Pick<Finding, "position">) => isOf(position, part, order);
@@ -49,7 +49,7 @@ export function judgeParts(
         isCommitmentGood: !isLast || isCommitmentGood,
         positions: positions.filter((position) => isWithin({ position })),
       },
-      calibration,
+      calibrationOf(model, decoding),
     );
     if (verdict === undefined) return undefined;
     if (worst === undefined || isWorse(verdict, worst.verdict)) worst = { verdict, part };

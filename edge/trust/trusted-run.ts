@@ -3,6 +3,7 @@ import type { NodeId, TaskId } from "../../core/ids.ts";
 import { Refusal } from "../../core/refusal.ts";
 import type { Delivery } from "../../core/task/driver-step.ts";
 import { cheapChecks, type Suspicion } from "../../core/validation/cheap-checks.ts";
+import { isCheckable } from "../../core/validation/is-checkable.ts";
 import type { TaskInput } from "../../core/wire/task-input.ts";
 import type { ServedModel } from "../objects/status-object.ts";
 import type { NodeWish, TaskRun } from "../task-run.ts";
@@ -241,11 +242,11 @@ export class TrustedRun {
     let auditShare = 0;
     for (const part of making.parts) {
       const node = this.#run.standingOf(part.attemptId);
-      // Without noise even a node that draws in its own way takes the likeliest token, as a checker would.
-      const isGreedy = this.#textInput()?.sampling.temperature === 0;
-      if (node === undefined || !(node.isVerifiable || isGreedy)) return undefined;
+      if (node === undefined) return undefined;
+      const decoding = node.isVerifiable ? "verifiable" : "own";
+      if (!isCheckable(this.#input, decoding)) return undefined;
       auditShare = Math.max(auditShare, node.auditShare);
-      parts.push({ ...part, operator: node.operator, publicKey: node.publicKey });
+      parts.push({ ...part, operator: node.operator, publicKey: node.publicKey, decoding });
     }
     if (parts.length === 0) return undefined;
     return {

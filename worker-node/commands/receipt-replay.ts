@@ -48,7 +48,9 @@ export async function receiptReplay({
     const opened = await openModel({ ...options, path, contextTokens });
     let replay: Replay;
     try {
-      replay = await replayAnswer(evidence, opened, calibrationOf(evidence.model.fileSha256));
+      const isOwn = evidence.attempts.some(({ decoding }) => decoding === "own");
+      const calibration = calibrationOf(evidence.model.fileSha256, isOwn ? "own" : "verifiable");
+      replay = await replayAnswer(evidence, opened, calibration);
     } finally {
       await opened.dispose();
     }

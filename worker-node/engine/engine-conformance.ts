@@ -155,11 +155,19 @@ function describeChat({ makeChat, slots }: EngineMakers): void {
 
   test("a task cancelled while its prompt is read ends as cancelled with nothing, and its slot is free", async () => {
     const longMessages = await longConversation(engine);
-    const controller = new AbortController();
-    const reading = ask(engine, { messages: longMessages, signal: controller.signal });
-    // The first token of a short prompt comes while the long one is being read.
-    await ask(engine, { onPiece: () => controller.abort() });
-    const { outcome, pieces } = await reading;
+    const cancelWhileRead = async (): Promise<Answer> => {
+      const controller = new AbortController();
+      const reading = ask(engine, { messages: longMessages, signal: controller.signal });
+      // The first token of a short prompt comes while the long one is being read.
+      await ask(engine, { onPiece: () => controller.abort() });
+      return reading;
+    };
+    let cancelled = await cancelWhileRead();
+    // On a busy machine the word may come after the prompt was read.
+    for (let again = 0; again < 4 && cancelled.outcome.completionTokens > 0; again += 1) {
+      cancelled = await cancelWhileRead();
+    }
+    const { outcome, pieces } = cancelled;
     expect(outcome).toMatchObject({ finishReason: "cancelled", completionTokens: 0 });
     expect(pieces).toEqual([]);
     const after = await Promise.all(Array.from({ length: slots }, () => ask(engine)));

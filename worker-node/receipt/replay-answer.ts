@@ -1,6 +1,7 @@
 import { checkCommitments, type FaultyCommitment } from "../../core/commitment/check-commitments.ts";
 import type { Evidence } from "../../core/commitment/evidence.ts";
 import { type Calibration, thresholdFor } from "../../core/validation/calibration.ts";
+import { isCheckable } from "../../core/validation/is-checkable.ts";
 import { type Doubt, judgeCheck } from "../../core/validation/judge-check.ts";
 import type { Finding } from "../../core/wire/node-frame.ts";
 import type { CheckInput } from "../../core/wire/task-input.ts";
@@ -88,12 +89,10 @@ export async function replayAnswer(
 /** What a node's own sampler drew, nobody can draw again: the likeliest tokens alone are the same for all. */
 function refuseOwnDecoding({ attempts, input }: Evidence): void {
   const own = attempts.find(({ decoding }) => decoding === "own");
-  const { temperature, frequencyPenalty, presencePenalty } = input.sampling;
-  const isPlain = temperature === 0 && frequencyPenalty === 0 && presencePenalty === 0;
-  if (own === undefined || (isPlain && (input.kind === "completion" || input.format === undefined))) return;
+  if (own === undefined || isCheckable(input, "own")) return;
   const message =
     `${own.nodeId} serves with a sampler of its own, whose draws nobody can make again: of such nodes only answers at ` +
-    "temperature 0, without penalties and a format, can be checked.";
+    "temperature 0, without penalties, a format and tools, can be checked.";
   throw new ReceiptError("own_decoding", message);
 }
 

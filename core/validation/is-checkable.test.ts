@@ -1,0 +1,28 @@
+import { expect, test } from "vitest";
+import { chatInputSchema, completionInputSchema } from "../wire/task-input.ts";
+import { isCheckable } from "./is-checkable.ts";
+
+const sampling = {
+  ...{ temperature: 0, topP: 1, frequencyPenalty: 0, presencePenalty: 0, seed: 1 },
+  ...{ stop: [], maxTokens: null },
+};
+const chat = (fields: object = {}, sampled: object = {}) =>
+  chatInputSchema.parse({
+    ...{ kind: "chat", messages: [{ role: "user", content: "Hello" }], ...fields },
+    sampling: { ...sampling, ...sampled },
+  });
+const tools = [{ name: "clock", parameters: {}, isStrict: false }];
+
+test.each([
+  ["at temperature 0", chat(), true],
+  ["of a text, at temperature 0", completionInputSchema.parse({ kind: "completion", prompt: "One", sampling }), true],
+  ["that was drawn", chat({}, { temperature: 0.1 }), false],
+  ["with a frequency penalty", chat({}, { frequencyPenalty: 1 }), false],
+  ["with a presence penalty", chat({}, { presencePenalty: -1 }), false],
+  ["in a format", chat({ format: { type: "json_object" } }), false],
+  ["with tools", chat({ tools }), false],
+] as const)("an answer of a server's own sampler %s", (_what, input, can) => {
+  expect(isCheckable(input, "own")).toBe(can);
+  // What this project's engine chose can be made again in any case.
+  expect(isCheckable(input, "verifiable")).toBe(true);
+});

@@ -1,0 +1,16 @@
+import type { ModelCard } from "../model/model-card.ts";
+import type { TaskInput } from "../wire/task-input.ts";
+
+type Answered = Exclude<TaskInput, { kind: "check" }>;
+
+/**
+ * True where an honest node's answer is what a checker would choose itself. Of a node whose server draws by a sampler of
+ * its own that is so without noise alone, and without what such servers count or mask in their own ways: penalties,
+ * formats, tools.
+ */
+export function isCheckable(input: Answered, decoding: NonNullable<ModelCard["decoding"]>): boolean {
+  if (decoding === "verifiable" || input.kind === "embedding") return true;
+  const { temperature, frequencyPenalty, presencePenalty } = input.sampling;
+  const isPlain = temperature === 0 && frequencyPenalty === 0 && presencePenalty === 0;
+  return isPlain && (input.kind === "completion" || (input.format === undefined && input.tools === undefined));
+}
