@@ -6,8 +6,9 @@ import { describeMachine } from "./machine.ts";
 import { answerKey, answerRowSchema } from "./trust/answer-row.ts";
 import { Crew } from "./trust/crew.ts";
 import type { Job, Report } from "./trust/job.ts";
+import { keepRows, restoreRows } from "./trust/kept-rows.ts";
 import { makeModels, type TrustModels } from "./trust/make-models.ts";
-import { planAnswers, planChecks, planTrials } from "./trust/plan.ts";
+import { keyOfPlanned, planAnswers, planChecks, planTrials } from "./trust/plan.ts";
 import { RowFile } from "./trust/row-file.ts";
 import { trialKey, trialRowSchema } from "./trust/trial-row.ts";
 import { intoPage, renderMeasured } from "./trust/trust-page.ts";
@@ -15,7 +16,7 @@ import { intoPage, renderMeasured } from "./trust/trust-page.ts";
 const usage = `npm run bench:trust -- [options]
 
 Measures with real models which cheats a check tells from an honest node, and writes the table of docs/TRUST.md. It goes
-on where an earlier run was stopped: every answer and every check is a row that is kept.
+on where an earlier run was stopped: every answer and every check is a row that is kept, the checks beside the page too.
   --minutes N     stop after so long, and write the table of what there is (default: until all is measured)
   --workers N     processes at once, one thread each (default 2)
   --out DIR       where rows are kept (default bench/results/trust)
@@ -26,10 +27,14 @@ on where an earlier run was stopped: every answer and every check is a row that 
 /** Parts of all trials that are done one after another, so that a run that is stopped has some of each. */
 const shares = [0.01, 0.04, 0.1, 0.25, 0.5, 0.75, 1] as const;
 const page = join(import.meta.dirname, "../docs/TRUST.md");
+/** The rows that the page's tables were made of. */
+const keptTrials = join(import.meta.dirname, "../docs/trust-trials.jsonl.gz");
 
 const flags = readFlags();
 const answers = new RowFile(join(flags.out, "answers.jsonl"), { schema: answerRowSchema, keyOf: answerKey });
-const trials = new RowFile(join(flags.out, "trials.jsonl"), { schema: trialRowSchema, keyOf: trialKey });
+const trialsPath = join(flags.out, "trials.jsonl");
+restoreRows(trialsPath, keptTrials);
+const trials = new RowFile(trialsPath, { schema: trialRowSchema, keyOf: trialKey });
 
 if (!flags.table) {
   const models = await makeModels({ out: (line) => console.log(line) });
@@ -43,6 +48,7 @@ const measured = renderMeasured(trials.rows, {
 console.log(measured);
 if (existsSync(page)) {
   writeFileSync(page, intoPage(readFileSync(page, "utf8"), measured));
+  keepRows(trialsPath, keptTrials);
   console.log(`${page} is written.`);
 }
 
@@ -52,7 +58,7 @@ async function measure(models: TrustModels): Promise<void> {
   const crew = new Crew({ size: flags.workers });
   for (const share of shares) {
     if (isOver()) return;
-    const planned = planTrials(share * flags.share);
+    const planned = planTrials(share * flags.share).filter((trial) => !trials.has(keyOfPlanned(trial)));
     await step("answers", planAnswers(planned, answers, models));
     await step("checks", planChecks(planned, { answers, done: trials, models }));
   }

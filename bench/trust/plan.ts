@@ -46,6 +46,11 @@ export function planTrials(share: number): PlannedTrial[] {
   );
 }
 
+/** The key of the row that a trial becomes. */
+export function keyOfPlanned({ adversary, ask: { promptId, sampling, seed } }: PlannedTrial): string {
+  return trialKey({ adversary, promptId, sampling, seed, checker: checker.name });
+}
+
 function planTrial({
   name,
   sampling,
@@ -124,12 +129,10 @@ export function planChecks(
   { answers, done, models }: { answers: Answers; done: { has(key: string): boolean }; models: TrustModels },
 ): CheckJob[] {
   const textOf = (wanted: Wanted | undefined) => wanted && answers.get(answerKey(wanted))?.text;
-  const ready = trials.flatMap(({ adversary, ask, from, honest, otherSeed }): CheckJob["trials"] => {
-    const { promptId, sampling, seed } = ask;
+  const ready = trials.flatMap((trial): CheckJob["trials"] => {
+    const { adversary, ask, from, honest, otherSeed } = trial;
     const answer = answers.get(answerKey(from));
-    if (answer === undefined || done.has(trialKey({ adversary, promptId, sampling, seed, checker: checker.name }))) {
-      return [];
-    }
+    if (answer === undefined || done.has(keyOfPlanned(trial))) return [];
     const [honestText, otherSeedText] = [textOf(honest), textOf(otherSeed)];
     return [
       {
