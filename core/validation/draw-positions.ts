@@ -1,4 +1,9 @@
 /**
+ * The first tokens are always looked at: they say most. Where an answer soon goes round in circles, any model goes on
+ * with the circle, and another model was seen only at its first token.
+ */
+const opening = 8;
+/**
  * Of another quantisation's tokens three of ten differ: with 16 places looked at, 4 of 100 such answers would have a mean
  * below an honest answer's threshold, with 32 one of 200.
  */
@@ -13,16 +18,19 @@ export interface PositionDraw {
 }
 
 /**
- * Positions of an answer of `count` tokens to look at, ascending: one in eight and at least 32, all where there are
- * fewer; then `count` itself for the end. The answer is cut into as many stretches and one position is drawn from each,
- * so that, of a longer answer, no 16 tokens in a row go unseen. Empty for an answer of no tokens that was cut off.
+ * Positions of an answer of `count` tokens to look at, ascending: the first eight, of the others one in eight, at least 32
+ * in all, or all where there are fewer; then `count` itself for the end. The others are cut into as many stretches and one
+ * position is drawn from each, so that, of a longer answer, no 16 tokens in a row go unseen. Empty for an answer of no
+ * tokens that was cut off.
  */
 export function drawPositions(count: number, { endsByModel, random }: PositionDraw): number[] {
-  const wanted = Math.min(count, Math.max(fewest, Math.ceil(count / oneIn)));
-  const positions = Array.from({ length: wanted }, (_, stretch) => {
-    const from = Math.floor((stretch * count) / wanted);
-    const to = Math.floor(((stretch + 1) * count) / wanted);
-    return from + Math.floor(random() * (to - from));
+  const first = Math.min(count, opening);
+  const others = count - first;
+  const wanted = Math.min(others, Math.max(fewest - opening, Math.ceil(others / oneIn)));
+  const drawn = Array.from({ length: wanted }, (_, stretch) => {
+    const from = Math.floor((stretch * others) / wanted);
+    const to = Math.floor(((stretch + 1) * others) / wanted);
+    return first + from + Math.floor(random() * (to - from));
   });
-  return endsByModel ? [...positions, count] : positions;
+  return [...Array(first).keys(), ...drawn, ...(endsByModel ? [count] : [])];
 }
