@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { chatInputSchema, completionInputSchema } from "../wire/task-input.ts";
+import { chatInputSchema, completionInputSchema, embedInputSchema } from "../wire/task-input.ts";
 import { isCheckable } from "./is-checkable.ts";
 
 const sampling = {
@@ -16,6 +16,7 @@ const tools = [{ name: "clock", parameters: {}, isStrict: false }];
 test.each([
   ["at temperature 0", chat(), true],
   ["of a text, at temperature 0", completionInputSchema.parse({ kind: "completion", prompt: "One", sampling }), true],
+  ["in vectors", embedInputSchema.parse({ kind: "embedding", texts: ["One"] }), false],
   ["that was drawn", chat({}, { temperature: 0.1 }), false],
   ["with a frequency penalty", chat({}, { frequencyPenalty: 1 }), false],
   ["with a presence penalty", chat({}, { presencePenalty: -1 }), false],

@@ -6,10 +6,11 @@ type Answered = Exclude<TaskInput, { kind: "check" }>;
 /**
  * True where an honest node's answer is what a checker would choose itself. Of a node whose server draws by a sampler of
  * its own that is so without noise alone, and without what such servers count or mask in their own ways: penalties,
- * formats, tools.
+ * formats, tools. Its vectors are not: how near they come to another engine's was not measured.
  */
 export function isCheckable(input: Answered, decoding: NonNullable<ModelCard["decoding"]>): boolean {
-  if (decoding === "verifiable" || input.kind === "embedding") return true;
+  if (decoding === "verifiable") return true;
+  if (input.kind === "embedding") return false;
   const { temperature, frequencyPenalty, presencePenalty } = input.sampling;
   const isPlain = temperature === 0 && frequencyPenalty === 0 && presencePenalty === 0;
   return isPlain && (input.kind === "completion" || (input.format === undefined && input.tools === undefined));
