@@ -6,7 +6,7 @@ import { describeMachine } from "./machine.ts";
 import { answerKey, answerRowSchema } from "./trust/answer-row.ts";
 import { Crew } from "./trust/crew.ts";
 import type { Job, Report } from "./trust/job.ts";
-import { keepRows, restoreRows } from "./trust/kept-rows.ts";
+import { addKept, keepRows } from "./trust/kept-rows.ts";
 import { makeModels, type TrustModels } from "./trust/make-models.ts";
 import { keyOfPlanned, planAnswers, planChecks, planTrials } from "./trust/plan.ts";
 import { RowFile } from "./trust/row-file.ts";
@@ -32,9 +32,9 @@ const keptTrials = join(import.meta.dirname, "../docs/trust-trials.jsonl.gz");
 
 const flags = readFlags();
 const answers = new RowFile(join(flags.out, "answers.jsonl"), { schema: answerRowSchema, keyOf: answerKey });
-const trialsPath = join(flags.out, "trials.jsonl");
-restoreRows(trialsPath, keptTrials);
-const trials = new RowFile(trialsPath, { schema: trialRowSchema, keyOf: trialKey });
+const trialRows = { schema: trialRowSchema, keyOf: trialKey };
+const trials = new RowFile(join(flags.out, "trials.jsonl"), trialRows);
+addKept(trials, keptTrials, trialRows);
 
 if (!flags.table) {
   const models = await makeModels({ out: (line) => console.log(line) });
@@ -48,7 +48,7 @@ const measured = renderMeasured(trials.rows, {
 console.log(measured);
 if (existsSync(page)) {
   writeFileSync(page, intoPage(readFileSync(page, "utf8"), measured));
-  keepRows(trialsPath, keptTrials);
+  keepRows(trials.rows, keptTrials);
   console.log(`${page} is written.`);
 }
 

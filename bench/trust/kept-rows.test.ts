@@ -1,20 +1,28 @@
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, expect, test } from "vitest";
-import { keepRows, restoreRows } from "./kept-rows.ts";
+import { z } from "zod";
+import { addKept, keepRows } from "./kept-rows.ts";
+import { RowFile } from "./row-file.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "kept-rows-"));
 afterAll(() => rmSync(folder, { recursive: true }));
 
-test("kept rows begin a file that is not there, and never replace one that is", () => {
-  const [path, kept, elsewhere] = [join(folder, "rows"), join(folder, "kept.gz"), join(folder, "new/rows")];
-  restoreRows(elsewhere, kept);
-  writeFileSync(path, "one\n");
-  keepRows(path, kept);
-  restoreRows(elsewhere, kept);
-  expect(readFileSync(elsewhere, "utf8")).toBe("one\n");
-  writeFileSync(path, "one\ntwo\n");
-  restoreRows(path, kept);
-  expect(readFileSync(path, "utf8")).toBe("one\ntwo\n");
+const how = { schema: z.object({ key: z.string(), from: z.string() }), keyOf: ({ key }: { key: string }) => key };
+
+test("kept rows join those of a file: none is lost, and the file's own stay", () => {
+  const kept = join(folder, "kept.gz");
+  const file = new RowFile(join(folder, "rows"), how);
+  addKept(file, kept, how);
+  expect(file.rows).toEqual([]);
+  file.add({ key: "both", from: "here" });
+  const elsewhere = ["both", "there"].map((key) => ({ key, from: "elsewhere" }));
+  keepRows(elsewhere, kept);
+  addKept(file, kept, how);
+  const all = [
+    { key: "both", from: "here" },
+    { key: "there", from: "elsewhere" },
+  ];
+  expect(new RowFile(join(folder, "rows"), how).rows).toEqual(all);
 });
