@@ -199,6 +199,8 @@ export const fieldDescriptions: Record<string, string> = {
   "model.slots": "Tasks of this model that the node runs at once.",
   "model.decoding":
     "Who chooses a chat model's tokens: `verifiable` as docs/SAMPLING.md says, which is what absence means; `own` by a sampler of the node's, so that answers can be checked at temperature 0 alone.",
+  "model.checks":
+    "Which answers of others it can check: `all`, which absence means where `decoding` is not `own`; `plain`, those without a bias, penalties, a format and tools; `none`, which absence means where it is.",
   "model.tokensPerSecond": "Decode speed of one stream, measured; input tokens for an embedding.",
 
   "delta item.attemptId": "The attempt.",

@@ -1,5 +1,5 @@
 import { candidateTokens } from "../core/decoding/ranked-candidates.ts";
-import type { ModelCard } from "../core/model/model-card.ts";
+import type { Checks, ModelCard } from "../core/model/model-card.ts";
 import type { Engine } from "./engine/engine.ts";
 import { longestText } from "./engine/openai/embedding-bounds.ts";
 import { type OpenedUpstream, openUpstream } from "./engine/openai/open-upstream.ts";
@@ -66,10 +66,10 @@ async function loadModel({
   const kind = dimensions === undefined ? "chat" : "embedding";
   const identity = await identifyModel({ upstream, model, kind, modelFile, cacheDir });
   const contextTokens = Math.min(options.contextTokens, upstream.contextTokens);
-  const engine =
+  const { engine, chooses } =
     dimensions === undefined
       ? await openChat({ opened, contextTokens, out: options.out })
-      : await openEmbedding({ http, opened, contextTokens, dimensions });
+      : { engine: await openEmbedding({ http, opened, contextTokens, dimensions }), chooses: {} };
   const tokensPerSecond = Math.round((await engine.measureTokensPerSecond()) * 10) / 10;
   const card: ModelCard = {
     ...identity,
@@ -78,7 +78,7 @@ async function loadModel({
     ...(dimensions === undefined ? {} : { dimensions }),
     slots: Math.min(options.slots, upstream.slots ?? options.slots),
     tokensPerSecond,
-    ...(kind === "chat" ? { decoding: "own" } : {}),
+    ...chooses,
   };
   return { engine, card };
 }
@@ -91,7 +91,7 @@ async function openChat({
   opened: OpenedUpstream;
   contextTokens: number;
   out: (line: string) => void;
-}): Promise<Engine> {
+}): Promise<{ engine: Engine; chooses: Pick<ModelCard, "decoding" | "checks"> }> {
   const features = await probeFeatures(upstream);
   const missing = [
     ...(features.format ? [] : ["response_format"]),
@@ -101,14 +101,20 @@ async function openChat({
   ];
   out(`${model} of ${upstream.software}: refuses tasks with ${missing.join(", ")}`);
   out(`${model} of ${upstream.software}: ${checkWords(features)}`);
-  return new OpenAiChatEngine({ upstream, features, contextTokens });
+  const engine = new OpenAiChatEngine({ upstream, features, contextTokens });
+  return { engine, chooses: { decoding: "own", checks: checksOf(features) } };
+}
+
+/** Who reads fewer tokens than a draw may choose among could not be tested by an altered copy, and is not asked. */
+function checksOf({ readTop }: UpstreamFeatures): Checks {
+  return readTop >= candidateTokens ? "plain" : "none";
 }
 
 /** What a node of this upstream does where it is asked to check an answer of another node's. */
-function checkWords({ readTop }: UpstreamFeatures): string {
-  if (readTop === 0) return "cannot check others' answers";
-  if (readTop >= candidateTokens) return "checks others' answers";
-  return "checks others' answers at temperature 0 alone; for all of them start vLLM with --max-logprobs 96";
+function checkWords(features: UpstreamFeatures): string {
+  if (features.readTop === 0) return "cannot check others' answers";
+  if (checksOf(features) === "plain") return "checks others' answers";
+  return "could check others' answers at temperature 0 alone and is not asked to; start vLLM with --max-logprobs 96";
 }
 
 async function openEmbedding({

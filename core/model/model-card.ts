@@ -19,6 +19,13 @@ export type ModelKind = z.infer<typeof modelKindSchema>;
 export const decodingSchema = z.enum(["verifiable", "own"]);
 export type Decoding = z.infer<typeof decodingSchema>;
 
+/**
+ * Which answers of others a node can check. `all`: what docs/SAMPLING.md chooses. `plain`: those without a bias,
+ * penalties, a format and tools, by the probabilities that a server of the node's tells of a prompt.
+ */
+export const checksSchema = z.enum(["all", "plain", "none"]);
+export type Checks = z.infer<typeof checksSchema>;
+
 /** A model file as a node advertises it: read from the file itself, measured where it is a speed. */
 export const modelCardSchema = z.strictObject({
   name: modelNameSchema,
@@ -40,5 +47,7 @@ export const modelCardSchema = z.strictObject({
   tokensPerSecond: z.number().nonnegative(),
   /** Of a chat model; absent means `verifiable`. */
   decoding: decodingSchema.optional(),
+  /** Absent means `all` where `decoding` is `verifiable`, else `none`. */
+  checks: checksSchema.optional(),
 });
 export type ModelCard = z.infer<typeof modelCardSchema>;

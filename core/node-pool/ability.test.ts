@@ -74,6 +74,43 @@ test.each<[guarantee: string, members: Told[], fields: Partial<Ticket>, nodeName
     { exclude: new Set([node("1")]), excludeOperators: new Set([operator("a")]) },
     "2",
   ],
+  [
+    "what reads the probabilities of a prompt is no validator of all answers",
+    [
+      ["1", "a", "plainValidator"],
+      ["2", "b", "validator"],
+    ],
+    { needs: "validator" },
+    "2",
+  ],
+  [
+    "it is one of those that a server's own sampler chose",
+    [
+      ["1", "a", "own"],
+      ["2", "b", "verifiable"],
+      ["3", "c", "plainValidator"],
+    ],
+    { needs: "plainValidator" },
+    "3",
+  ],
+  [
+    "who checks all answers checks these too",
+    [
+      ["1", "a", "own"],
+      ["2", "b", "validator"],
+    ],
+    { needs: "plainValidator" },
+    "2",
+  ],
+  [
+    "its own answers cannot be checked at any temperature",
+    [
+      ["1", "a", "plainValidator"],
+      ["2", "b", "verifiable"],
+    ],
+    { needs: "verifiable" },
+    "2",
+  ],
   ["nobody is left where none is able", [["1", "a", "own"]], { needs: "validator" }, null],
 ])("%s", (_guarantee, members, fields, nodeName) => {
   const expected =

@@ -3,15 +3,24 @@ import type { Member, Members } from "./members.ts";
 import type { Ticket } from "./ticket.ts";
 
 /**
- * What a node is good for, each word including those before it: `own` answers by its own way of choosing tokens, which
- * nobody can check; the answers of `verifiable` can be checked; `validator` checks others' as well.
+ * What a node is good for: `own` answers by its own way of choosing tokens, which can be checked at temperature 0 alone,
+ * and `plainValidator` checks such answers as well; the answers of `verifiable` can be checked at any temperature, and
+ * `validator` checks all others' as well.
  */
-export const abilities = ["own", "verifiable", "validator"] as const;
+export const abilities = ["own", "plainValidator", "verifiable", "validator"] as const;
 export type Ability = (typeof abilities)[number];
+
+/** What a member of each ability can be asked for. */
+const includes: Readonly<Record<Ability, readonly Ability[]>> = {
+  own: ["own"],
+  plainValidator: ["own", "plainValidator"],
+  verifiable: ["own", "verifiable"],
+  validator: abilities,
+};
 
 /** True where a member can do what a ticket needs. */
 export function isAble({ ability = "validator" }: Pick<Member, "ability">, { needs = "own" }: Pick<Ticket, "needs">) {
-  return abilities.indexOf(ability) >= abilities.indexOf(needs);
+  return includes[ability].includes(needs);
 }
 
 /** True where a ticket never gets this member: by its name, by its operator's, or since it cannot do what is needed. */

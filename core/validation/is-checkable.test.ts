@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { chatInputSchema, completionInputSchema, embedInputSchema } from "../wire/task-input.ts";
-import { isCheckable } from "./is-checkable.ts";
+import { checkerOf, isCheckable } from "./is-checkable.ts";
 
 const sampling = {
   ...{ temperature: 0, topP: 1, frequencyPenalty: 0, presencePenalty: 0, seed: 1 },
@@ -26,4 +26,15 @@ test.each([
   expect(isCheckable(input, "own")).toBe(can);
   // What this project's engine chose can be made again in any case.
   expect(isCheckable(input, "verifiable")).toBe(true);
+});
+
+test.each([
+  ["servers' own samplers", chat(), ["own", "own"], "plainValidator"],
+  ["a server's own sampler, with a bias", chat({}, { logitBias: [[1, 5]] }), ["own"], "validator"],
+  ["this project's engine", chat(), ["verifiable"], "validator"],
+  ["an engine that does not say otherwise", chat(), [undefined], "validator"],
+  ["a server's own sampler, continued by this project's engine", chat(), ["own", "verifiable"], "validator"],
+  ["a model of vectors", embedInputSchema.parse({ kind: "embedding", texts: ["One"] }), ["own"], "validator"],
+] as const)("an answer of %s is checked by whom it can be", (_what, input, decodings, checker) => {
+  expect(checkerOf(input, decodings)).toBe(checker);
 });

@@ -196,7 +196,7 @@ export class PoolOffers {
   }
 }
 
-function abilityOf({ decoding }: ModelCard, { mayValidate }: Whose): Ability {
-  if (decoding === "own") return "own";
-  return mayValidate ? "validator" : "verifiable";
+function abilityOf({ decoding = "verifiable", checks }: ModelCard, { mayValidate }: Whose): Ability {
+  if (decoding === "own") return mayValidate && checks === "plain" ? "plainValidator" : "own";
+  return mayValidate && (checks ?? "all") === "all" ? "validator" : "verifiable";
 }

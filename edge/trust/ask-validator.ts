@@ -2,6 +2,7 @@ import type { AccountId, NodeId } from "../../core/ids.ts";
 import { Refusal, type RefusalCode } from "../../core/refusal.ts";
 import type { Party } from "../../core/validation/audit-case.ts";
 import { embeddingCalibrationOf } from "../../core/validation/calibration.ts";
+import { checkerOf } from "../../core/validation/is-checkable.ts";
 import { judgeVectors } from "../../core/validation/judge-vectors.ts";
 import type { CheckReport } from "../../core/wire/node-frame.ts";
 import type { CheckInput, EmbedInput } from "../../core/wire/task-input.ts";
@@ -46,13 +47,17 @@ export async function askValidator(
   { env, waitUntil }: { env: Env; waitUntil: (promise: Promise<unknown>) => void },
 ): Promise<Word> {
   const { card, shards } = order;
+  const needs = checkerOf(
+    order.input,
+    order.parts.map(({ decoding }) => decoding),
+  );
   const nothing = { liveNodes: 0, slots: 0, freeSlots: 0, waiting: 0, atMs: 0, firstSeenAtMs: 0 };
   const model = { id: card.name, card, shards, ...nothing };
   const run = new TaskRun({
     objects: taskObjects(env, { model, affinity: null }),
     principal: networkPrincipal,
     ...{ model, input, affinity: null, isWhole: true, waitUntil },
-    wish: { exclude: excludeNodes, excludeOperators, needs: "validator", isPatient: true },
+    wish: { exclude: excludeNodes, excludeOperators, needs, isPatient: true },
     signal: new AbortController().signal,
   });
   const heard = { vectors: new Map<number, string>(), report: undefined as CheckReport | undefined };

@@ -163,7 +163,7 @@ describe("a vLLM that tells enough probabilities", () => {
 
 test("a vLLM with its usual bound checks at temperature 0 alone, and the start says how to have the rest", async () => {
   const { engine, said } = await start(vllmRoutes(load));
-  expect(said.at(-1)).toContain("at temperature 0 alone; for all of them start vLLM with --max-logprobs 96");
+  expect(said.at(-1)).toContain("at temperature 0 alone and is not asked to; start vLLM with --max-logprobs 96");
   const { tokenIds, text } = await ask(engine);
   const input: CheckInput = {
     ...{ kind: "check", of: chat(), tokenIds, text, finishReason: "length", positions: [0, 5] },
