@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { z } from "zod";
 import { describeMachine } from "./machine.ts";
+import { type AdversaryName, adversaryNames } from "./trust/adversaries.ts";
 import { answerKey, answerRowSchema } from "./trust/answer-row.ts";
 import { Crew } from "./trust/crew.ts";
 import type { Job, Report } from "./trust/job.ts";
@@ -22,6 +23,7 @@ on where an earlier run was stopped: every answer and every check is a row that 
   --out DIR       where rows are kept (default bench/results/trust)
   --table         measure nothing, write the table of what there is
   --share X       of all planned trials (default 1)
+  --only NAME     those of this adversary alone, as bench/trust/adversaries.ts calls it; may be given again
   --help          this text`;
 
 /** Parts of all trials that are done one after another, so that a run that is stopped has some of each. */
@@ -58,7 +60,9 @@ async function measure(models: TrustModels): Promise<void> {
   const crew = new Crew({ size: flags.workers });
   for (const share of shares) {
     if (isOver()) return;
-    const planned = planTrials(share * flags.share).filter((trial) => !trials.has(keyOfPlanned(trial)));
+    const planned = planTrials(share * flags.share).filter(
+      (trial) => isWanted(trial.adversary) && !trials.has(keyOfPlanned(trial)),
+    );
     await step("answers", planAnswers(planned, answers, models));
     await step("checks", planChecks(planned, { answers, done: trials, models }));
   }
@@ -68,6 +72,10 @@ async function measure(models: TrustModels): Promise<void> {
     console.log(`${new Date().toISOString().slice(11, 19)}  ${jobs.length} jobs of ${what}`);
     await crew.run(jobs, { onReport: keep, isOver });
   }
+}
+
+function isWanted(adversary: AdversaryName): boolean {
+  return flags.only.length === 0 || flags.only.includes(adversary);
 }
 
 function keep(report: Report): void {
@@ -83,6 +91,7 @@ function readFlags() {
       out: { type: "string", default: join(import.meta.dirname, "results/trust") },
       table: { type: "boolean", default: false },
       share: { type: "string", default: "1" },
+      only: { type: "string", multiple: true, default: [] },
       help: { type: "boolean", default: false },
     },
   });
@@ -97,6 +106,7 @@ function readFlags() {
       out: z.string(),
       table: z.boolean(),
       share: z.coerce.number().positive().max(1),
+      only: z.array(z.enum(adversaryNames)),
     })
     .parse(values);
 }

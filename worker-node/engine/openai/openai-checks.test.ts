@@ -54,6 +54,7 @@ describe("a vLLM that tells enough probabilities", () => {
     const started = await start(vllmRoutes({ ...load, maxLogprobs: 96 }));
     ({ engine, server } = started);
     expect(started.said.at(-1)).toBe("org/Tiny of vLLM 0.11.0: checks others' answers");
+    expect(started.card.checks).toBe("plain");
     const { tokenIds, text } = await ask(engine);
     honest = { kind: "check", of: chat(), tokenIds, text, finishReason: "length", positions: places(tokenIds.length) };
   });
@@ -162,7 +163,8 @@ describe("a vLLM that tells enough probabilities", () => {
 });
 
 test("a vLLM with its usual bound checks at temperature 0 alone, and the start says how to have the rest", async () => {
-  const { engine, said } = await start(vllmRoutes(load));
+  const { engine, said, card } = await start(vllmRoutes(load));
+  expect(card.checks).toBe("none");
   expect(said.at(-1)).toContain("at temperature 0 alone and is not asked to; start vLLM with --max-logprobs 96");
   const { tokenIds, text } = await ask(engine);
   const input: CheckInput = {
