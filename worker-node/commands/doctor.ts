@@ -55,9 +55,8 @@ export async function doctor({
 
   const load = os.loadavg()[0] ?? 0;
   const cores = os.availableParallelism();
-  good(
-    `start would use ${chooseThreads({ cores, load, gpu: gpu !== false })} threads: ${cores} cores, load ${load.toFixed(1)}`,
-  );
+  const threads = chooseThreads({ cores, load, gpu: gpu !== false });
+  good(`start would use ${threads} ${threads === 1 ? "thread" : "threads"}: ${cores} cores, load ${load.toFixed(1)}`);
 
   const models = await heldModels({ cacheDir });
   if (models.length === 0)
