@@ -19,6 +19,7 @@ import { type ReportLine, tableOf, writeResults } from "./report.ts";
 import { type Ask, answerTokens, inputOf, type SamplingName } from "./trust/ask.ts";
 import { promptsOf, seedOf } from "./trust/prompts.ts";
 import { seededRandom } from "./trust/seeded-random.ts";
+import { wholeAnswer } from "./trust/whole-answer.ts";
 
 const usage = `npm run bench:upstream -- --upstream URL [options]
 
@@ -84,23 +85,10 @@ async function answersOf(
   for (const { id, text } of promptsOf("calibration", flags.prompts)) {
     const ask: Ask = { promptId: id, text, sampling, seed: seedOf(id), maxTokens: answerTokens.long };
     const of = inputOf(ask);
-    const prepared = await maker.prepareChat(of);
-    if (prepared.kind !== "prepared") throw new Error(`${id} does not fit the context`);
-    const said = { tokenIds: [] as number[], text: "" };
-    const { finishReason } = await prepared.run({
-      onPiece: (piece) => {
-        said.tokenIds.push(...piece.tokenIds);
-        said.text += piece.text;
-      },
-      signal,
-    });
-    if (finishReason === "cancelled") throw new Error(`the answer to ${id} was cancelled`);
+    const { promptTokens, tokenIds, text: said, finishReason } = await wholeAnswer(maker, of);
     const random = seededRandom(seedOf(`positions ${id} ${sampling}`));
-    const positions = drawPositions(said.tokenIds.length, { endsByModel: finishReason === "stop", random });
-    checks.push({
-      check: { kind: "check", of, ...said, finishReason, positions },
-      promptTokens: prepared.promptTokens,
-    });
+    const positions = drawPositions(tokenIds.length, { endsByModel: finishReason === "stop", random });
+    checks.push({ check: { kind: "check", of, tokenIds, text: said, finishReason, positions }, promptTokens });
   }
   return checks;
 }

@@ -4,6 +4,7 @@ import type { AnswerRow } from "./answer-row.ts";
 import { type Ask, inputOf, plainInputOf } from "./ask.ts";
 import { loadUnder } from "./conditions.ts";
 import type { GenerateJob, Report } from "./job.ts";
+import { wholeAnswer } from "./whole-answer.ts";
 
 /** Makes answers with whichever model a job names; the one of the job before stays loaded. */
 export class AnswerMaker {
@@ -44,23 +45,11 @@ async function answer(
 ): Promise<AnswerRow> {
   if (conditions.goesOn && ask.earlier !== undefined) await readEarlier(engine, ask);
   const options = { wantsLogprobs, ...(system === undefined ? {} : { system }) };
-  const prepared = await engine.prepareChat(isPlain ? plainInputOf(ask) : inputOf(ask, options));
-  if (prepared.kind !== "prepared") throw new Error(`${ask.promptId} does not fit the context`);
-  const row = { tokenIds: [] as number[], text: "", logprobs: [] as number[] };
   const startedMs = performance.now();
-  const { finishReason } = await prepared.run({
-    signal: new AbortController().signal,
-    onPiece: (piece) => {
-      row.tokenIds.push(...piece.tokenIds);
-      row.text += piece.text;
-      row.logprobs.push(...(piece.logprobs ?? []).map(({ logprob }) => logprob));
-    },
-  });
-  if (finishReason === "cancelled") throw new Error("an answer was cancelled");
+  const { logprobs, ...said } = await wholeAnswer(engine, isPlain ? plainInputOf(ask) : inputOf(ask, options));
   return {
-    ...{ maker, ask, conditions: conditions.name, promptTokens: prepared.promptTokens },
-    ...{ tokenIds: row.tokenIds, text: row.text, finishReason },
-    ...(row.logprobs.length === 0 ? {} : { logprobs: row.logprobs }),
+    ...{ maker, ask, conditions: conditions.name, ...said },
+    ...(logprobs.length === 0 ? {} : { logprobs }),
     totalMs: Math.round(performance.now() - startedMs),
   };
 }
