@@ -14,8 +14,9 @@ import { runLoad } from "./router/run-load.ts";
 
 /** Where the time goes, in the router's isolate and in a node's process, under the load of `bench:router`. */
 const loads = {
-  whole: { shape: "whole", pieces: 1, connections: 64 },
-  stream: { shape: "stream", pieces: 50, connections: 64 },
+  whole: { shape: "whole", model: "mock-instant", pieces: 1, connections: 64 },
+  stream: { shape: "stream", model: "mock-instant", pieces: 50, connections: 64 },
+  paced: { shape: "stream", model: "mock-paced", pieces: 50, connections: 64, spreadMs: 1_000 },
 } as const;
 const mostFunctions = 25;
 const mostFiles = 15;
@@ -34,7 +35,7 @@ const profilesDir = join(tmpdir(), "cortensor-profiles");
 mkdirSync(profilesDir, { recursive: true });
 
 const network = await BenchNetwork.start({
-  ...{ folder, nodes: 4, slots: 64, models: ["mock-instant"] },
+  ...{ folder, nodes: 4, slots: 64, models: ["mock-instant", "mock-paced"] },
   routerScript: "bench/profile/inspected-router.ts",
   nodeFlags: ["--cpu-prof", `--cpu-prof-dir=${nodeProfiles}`],
 });
@@ -50,7 +51,7 @@ try {
     await inspector.call("Profiler.enable");
     await inspector.call("Profiler.setSamplingInterval", { interval: 500 });
     const url = `${network.origin}/v1/chat/completions`;
-    const job = { url, headers: network.headers, model: "mock-instant", requests: null, ...load } as const;
+    const job = { url, headers: network.headers, requests: null, ...load } as const;
     // What is compiled and looked up once is not what a router spends its life on.
     await runLoad({ ...job, warmUpMs: 0, forMs: 2_000 }, { folder });
     await inspector.call("Profiler.start");

@@ -4,6 +4,9 @@ import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { z } from "zod";
+import { catalogue } from "../core/model/catalogue.ts";
+import { defaultCacheDir } from "../worker-node/models/cache-dir.ts";
+import { holdModels } from "../worker-node/models/hold-models.ts";
 
 const usage = `npm run prove             the long forms of what npm test holds shorter forms of
 npm run fuzz -- [options]  ten minutes of requests drawn from a seed; writes docs/fuzz.md
@@ -17,6 +20,8 @@ const root = resolve(import.meta.dirname, "..");
 const scratch = mkdtempSync(join(tmpdir(), "cortensor-prove-"));
 const fuzzReport = join(scratch, "fuzz.json");
 const flags = readFlags();
+const names = catalogue.map(({ name }) => name);
+await holdModels({ names, cacheDir: defaultCacheDir(), out: console.log });
 
 /** Each is a suite's config, what of it runs, and how much. */
 const proofs: Readonly<Record<string, { args: readonly string[]; env: Readonly<Record<string, string>> }>> = {

@@ -18,6 +18,7 @@ afterEach(async () => {
 
 describe("a lost socket", () => {
   test("stops nothing: what was made meanwhile follows the welcome, and the rest flows on", async () => {
+    vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout", "performance"] });
     const { runner, frames, of, run, finished } = newRunner();
     runner.open(fresh);
     runner.take(taskFrame(1));
@@ -25,7 +26,6 @@ describe("a lost socket", () => {
     run(1).piece({ text: "a", tokenIds: [1] });
     runner.lost();
     frames.length = 0;
-    vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout", "performance"] });
     run(1).piece({ text: "b", tokenIds: [2] });
     vi.advanceTimersByTime(20);
     expect(frames).toEqual([]);

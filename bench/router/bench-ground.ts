@@ -42,9 +42,12 @@ export class BenchGround {
     return new BenchGround({ network, echo, direct: await Direct.start(folder), folder, isQuick });
   }
 
-  /** One measurement on one way. On the echo's, what is asked is only carried. */
-  async load(way: Way, ask: Ask): Promise<LoadResult> {
-    return await runLoad({ ...ask, ...this.#addressOf(way, ask.shape), ...this.#warmUp() }, { folder: this.folder });
+  /** One measurement on one way. On the echo's, a whole answer is what was asked, and a stream as on the others. With `requests`, ends after so many. */
+  async load(way: Way, ask: Ask, { requests }: { requests?: number } = {}): Promise<LoadResult> {
+    const warmUp = this.isQuick ? warmUpMs.quick : warmUpMs.full;
+    // So many requests are all that are asked, and none before them.
+    const extent = { requests: requests ?? null, warmUpMs: requests === undefined ? warmUp : 0 };
+    return await runLoad({ ...ask, ...this.#addressOf(way, ask.shape), ...extent }, { folder: this.folder });
   }
 
   /** The workerd of a way. */
@@ -66,11 +69,7 @@ export class BenchGround {
       case "direct":
         return { url: this.direct.origin + route, headers: {}, shape };
       case "echo":
-        return { url: this.echo.url, headers: {}, shape: "echo" };
+        return { url: this.echo.url, headers: {}, shape: shape === "whole" ? "echo" : shape };
     }
-  }
-
-  #warmUp(): Pick<LoadJob, "warmUpMs" | "requests"> {
-    return { warmUpMs: this.isQuick ? warmUpMs.quick : warmUpMs.full, requests: null };
   }
 }

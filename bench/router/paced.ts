@@ -1,11 +1,13 @@
+import { cpuMs } from "../process-figures.ts";
 import { ms, type ReportLine } from "../report.ts";
-import type { BenchGround } from "./bench-ground.ts";
+import type { Ask, BenchGround } from "./bench-ground.ts";
+import type { LoadResult, Quantiles } from "./load-job.ts";
 
 const goal = { firstTokenMs: 10, addedGapMs: 25 };
 
 /**
- * Sixty-four readers at a reader's pace, who begin in turns, 20 ms between deltas, beside the direct path: when the first token comes, and
- * what the way adds to the gaps, since it gathers deltas of many answers into one frame.
+ * Sixty-four readers at a reader's pace, who begin in turns, 20 ms between deltas, beside the direct path and the floor: when the first
+ * token comes, and what the way adds to the gaps, since it gathers deltas of many answers into one frame.
  */
 export async function measurePaced(ground: BenchGround): Promise<{ lines: ReportLine[]; figures: unknown }> {
   const ask = {
@@ -15,29 +17,48 @@ export async function measurePaced(ground: BenchGround): Promise<{ lines: Report
     forMs: ground.isQuick ? 3_000 : 10_000,
   };
   const direct = await ground.load("direct", ask);
-  const router = await ground.load("router", ask);
+  const echo = await withCpu(ground, "echo", ask);
+  const router = await withCpu(ground, "router", ask);
   const addedGapMs = router.gapMs.p99 - direct.gapMs.p99;
+  const told = ({ p50, p99 }: Quantiles) => `p50 ${ms(p50)}, p99 ${ms(p99)}`;
   return {
     lines: [
-      {
-        what: "first token, direct",
-        value: `p50 ${ms(direct.firstTokenMs.p50)}, p99 ${ms(direct.firstTokenMs.p99)}`,
-      },
+      { what: "first token, direct", value: told(direct.firstTokenMs) },
+      { what: "first token, echo", value: told(echo.firstTokenMs) },
       {
         what: "first token, router",
-        value: `p50 ${ms(router.firstTokenMs.p50)}, p99 ${ms(router.firstTokenMs.p99)}`,
+        value: told(router.firstTokenMs),
         goal: `at most ${goal.firstTokenMs} ms at the median`,
         isMet: router.firstTokenMs.p50 <= goal.firstTokenMs,
       },
-      { what: "gap, direct", value: `p50 ${ms(direct.gapMs.p50)}, p99 ${ms(direct.gapMs.p99)}` },
-      { what: "gap, router", value: `p50 ${ms(router.gapMs.p50)}, p99 ${ms(router.gapMs.p99)}` },
+      {
+        what: "CPU of workerd a stream",
+        value: `${router.cpuMicros.toFixed(0)} µs, the echo ${echo.cpuMicros.toFixed(0)} µs`,
+      },
+      { what: "gap, direct", value: told(direct.gapMs) },
+      { what: "gap, echo", value: told(echo.gapMs) },
+      { what: "gap, router", value: told(router.gapMs) },
       {
         what: "added to the gap at p99",
-        value: ms(addedGapMs),
+        value: `${ms(addedGapMs)} (the echo adds ${ms(echo.gapMs.p99 - direct.gapMs.p99)})`,
         goal: `at most ${goal.addedGapMs} ms`,
         isMet: addedGapMs <= goal.addedGapMs,
       },
     ],
-    figures: { direct, router, addedGapMs },
+    figures: { direct, echo, router, addedGapMs },
+  };
+}
+
+/** One measurement with the CPU time that its workerd took for a stream, in microseconds. */
+async function withCpu(
+  ground: BenchGround,
+  way: "router" | "echo",
+  ask: Ask,
+): Promise<LoadResult & { cpuMicros: number }> {
+  const before = cpuMs(ground.pidOf(way));
+  const result = await ground.load(way, ask);
+  return {
+    ...result,
+    cpuMicros: ((cpuMs(ground.pidOf(way)) - before) * 1_000) / (result.requests + result.warmUpRequests),
   };
 }

@@ -4,8 +4,11 @@ import os from "node:os";
 import { join, resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { z } from "zod";
+import { defaultCacheDir } from "../../worker-node/models/cache-dir.ts";
+import { holdModels } from "../../worker-node/models/hold-models.ts";
 import { chaosPage } from "./chaos-page.ts";
 import { readReports } from "./chaos-report.ts";
+import { model } from "./network.ts";
 import { settings } from "./settings.ts";
 
 const usage = `npm run chaos -- [options]
@@ -21,6 +24,7 @@ const leastForPage = 200;
 const root = resolve(import.meta.dirname, "../..");
 
 const flags = readFlags();
+await holdModels({ names: [model], cacheDir: defaultCacheDir(), out: console.log });
 const scratch = mkdtempSync(join(os.tmpdir(), "cortensor-chaos-reports-"));
 const code = await runTests();
 const { faults, ...others } = readReports(scratch);

@@ -56,16 +56,53 @@ describe("text", () => {
     ]);
   });
 
-  test("a first piece takes along what others wait with", () => {
+  test("a first piece goes alone, and what others wait with keeps its tick", () => {
     batcher.addText(a, { text: "a0", tokenIds: [] });
     batcher.addText(a, { text: "a1", tokenIds: [] });
+    vi.advanceTimersByTime(12);
     batcher.addText(b, { text: "b0", tokenIds: [] });
-    expect(frames.at(-1)).toEqual([
-      { attemptId: a, text: "a1" },
-      { attemptId: b, text: "b0" },
-    ]);
-    vi.advanceTimersByTime(1_000);
+    expect(frames.at(-1)).toEqual([{ attemptId: b, text: "b0" }]);
+    batcher.addText(b, { text: "b1", tokenIds: [] });
+    vi.advanceTimersByTime(7);
     expect(frames).toHaveLength(2);
+    vi.advanceTimersByTime(1);
+    expect(frames.slice(2)).toEqual([
+      [
+        { attemptId: a, text: "a1" },
+        { attemptId: b, text: "b1" },
+      ],
+    ]);
+  });
+
+  test("one that was not there yet at the last tick goes at once, and the next of it waits again", () => {
+    batcher.addText(a, { text: "a0", tokenIds: [] });
+    batcher.addText(b, { text: "b0", tokenIds: [] });
+    batcher.addText(b, { text: "b1", tokenIds: [] });
+    vi.advanceTimersByTime(20);
+    batcher.addText(a, { text: "a1", tokenIds: [] });
+    expect(frames.slice(2)).toEqual([[{ attemptId: b, text: "b1" }], [{ attemptId: a, text: "a1" }]]);
+    batcher.addText(a, { text: "a2", tokenIds: [] });
+    batcher.addText(b, { text: "b2", tokenIds: [] });
+    expect(frames).toHaveLength(4);
+    vi.advanceTimersByTime(20);
+    expect(frames).toHaveLength(5);
+  });
+
+  test.each([5, 20, 25, 40])("one answer alone, a token every %i ms, is never held longer than a tick", (paceMs) => {
+    const saidAtMs: number[] = [];
+    const heldMs: number[] = [];
+    const startMs = performance.now();
+    batcher = new DeltaBatcher(({ pieces }) => {
+      for (const token of pieces.flatMap(({ tokenIds }) => tokenIds ?? [])) {
+        heldMs.push(performance.now() - startMs - (saidAtMs[token] ?? 0));
+      }
+    });
+    for (let token = 0; token < 50; token += 1) {
+      saidAtMs.push(performance.now() - startMs);
+      batcher.addText(a, { text: "x", tokenIds: [token] });
+      vi.advanceTimersByTime(paceMs);
+    }
+    expect(Math.max(...heldMs)).toBeLessThanOrEqual(paceMs < 20 ? 20 : 1);
   });
 
   test("a token that is half a character is counted, without text", () => {

@@ -18,8 +18,8 @@ interface Pending {
   vectors: { index: number; float32: string }[];
   vectorBytes: number;
   report: CheckReport | undefined;
-  /** True once a piece has gone out. */
-  hasBegun: boolean;
+  /** True before the first piece and where the last tick found none: what comes then has waited enough. */
+  isAwaited: boolean;
 }
 
 /** A piece ends once it holds this much of vectors, so that a node can keep some to send again and none fills a frame. */
@@ -29,15 +29,17 @@ const tickMs = { least: 20, most: 100 };
 const answersFor = { least: 8, most: 64 };
 
 /**
- * Gathers what comes of all answers and hands it on once a tick. An answer's first token goes on at once, since a reader
- * waits for it, and takes along what waits; an ack waits for that token as long as the shortest tick, so that they
- * travel together.
+ * Gathers what comes of all answers and hands it on once a tick. What a reader waits for goes on at once: an answer's
+ * first token, one that was not there yet at the last tick, and the end. It does not move the tick of the others, so
+ * that no gap of theirs grows by it. An ack waits for the first token as long as the shortest tick, so that they travel
+ * together.
  */
 export class DeltaBatcher {
   readonly #pending = new Map<AttemptId, Pending>();
   readonly #handOn: (gathered: Gathered) => void;
   #timer: ReturnType<typeof setTimeout> | undefined;
   #dueAtMs = Number.POSITIVE_INFINITY;
+  #tickedAtMs = Number.NEGATIVE_INFINITY;
 
   constructor(handOn: (gathered: Gathered) => void) {
     this.#handOn = handOn;
@@ -46,7 +48,7 @@ export class DeltaBatcher {
   /** Adds an answer's ack: before anything else of it. */
   addAck(attemptId: AttemptId, promptTokens: number): void {
     this.#of(attemptId).promptTokens = promptTokens;
-    this.#schedule(tickMs.least);
+    this.#tickBy(performance.now() + tickMs.least);
   }
 
   /** Adds text and tokens of an answer. */
@@ -55,8 +57,8 @@ export class DeltaBatcher {
     pending.text += text;
     pending.tokenIds.push(...tokenIds);
     pending.logprobs.push(...logprobs);
-    if (!pending.hasBegun && isFilled(pending)) this.#flush();
-    else this.#schedule(tickFor(this.#pending.size));
+    if (pending.isAwaited && isFilled(pending)) this.#sendOnly(attemptId, pending);
+    else this.#tickBy(this.#nextTickMs());
   }
 
   /** Adds one embedding: `vector` as little-endian float32. */
@@ -65,45 +67,60 @@ export class DeltaBatcher {
     const bytes = Buffer.from(vector.buffer, vector.byteOffset, vector.byteLength);
     pending.vectors.push({ index, float32: bytes.toString("base64") });
     pending.vectorBytes += bytes.length;
-    if (pending.vectorBytes >= vectorBytesPerPiece) this.#flush();
-    else this.#schedule(tickFor(this.#pending.size));
+    if (pending.vectorBytes >= vectorBytesPerPiece) this.#sendOnly(attemptId, pending);
+    else this.#tickBy(this.#nextTickMs());
   }
 
   /** Adds what a check came to, and hands it on at once: its end follows. */
   addReport(attemptId: AttemptId, report: CheckReport): void {
-    this.#of(attemptId).report = report;
-    this.#flush();
+    const pending = this.#of(attemptId);
+    pending.report = report;
+    this.#sendOnly(attemptId, pending);
   }
 
   /** Hands on what an answer has left and forgets it. */
   end(attemptId: AttemptId): void {
     const pending = this.#pending.get(attemptId);
-    if (pending !== undefined && (pending.promptTokens !== undefined || isFilled(pending))) this.#flush();
+    if (pending !== undefined) this.#sendOnly(attemptId, pending);
     this.#pending.delete(attemptId);
   }
 
   #of(attemptId: AttemptId): Pending {
     const known = this.#pending.get(attemptId);
     if (known !== undefined) return known;
-    const pending = emptyPending({ hasBegun: false });
+    const pending = emptyPending({ isAwaited: true });
     this.#pending.set(attemptId, pending);
     return pending;
   }
 
-  #schedule(delayMs: number): void {
-    const dueAtMs = performance.now() + delayMs;
+  #nextTickMs(): number {
+    return this.#tickedAtMs + tickFor(this.#pending.size);
+  }
+
+  #tickBy(dueAtMs: number): void {
     if (this.#dueAtMs <= dueAtMs) return;
     clearTimeout(this.#timer);
     this.#dueAtMs = dueAtMs;
-    this.#timer = setTimeout(() => this.#flush(), delayMs);
+    this.#timer = setTimeout(() => this.#tick(), Math.max(1, dueAtMs - performance.now()));
   }
 
-  #flush(): void {
-    clearTimeout(this.#timer);
+  #tick(): void {
     this.#dueAtMs = Number.POSITIVE_INFINITY;
+    this.#tickedAtMs = performance.now();
+    this.#send([...this.#pending]);
+  }
+
+  #sendOnly(attemptId: AttemptId, pending: Pending): void {
+    const nowMs = performance.now();
+    // After a silence ticks are counted from here.
+    if (nowMs >= this.#nextTickMs()) this.#tickedAtMs = nowMs;
+    this.#send([[attemptId, pending]]);
+  }
+
+  #send(answers: readonly (readonly [AttemptId, Pending])[]): void {
     const gathered: Gathered = { acks: [], pieces: [] };
-    for (const [attemptId, pending] of this.#pending) {
-      const { promptTokens, text, tokenIds, logprobs, vectors, report, hasBegun } = pending;
+    for (const [attemptId, pending] of answers) {
+      const { promptTokens, text, tokenIds, logprobs, vectors, report } = pending;
       if (promptTokens !== undefined) gathered.acks.push({ attemptId, promptTokens });
       if (isFilled(pending)) {
         gathered.pieces.push({
@@ -115,15 +132,15 @@ export class DeltaBatcher {
           ...(report === undefined ? {} : { report }),
         });
       }
-      this.#pending.set(attemptId, emptyPending({ hasBegun: hasBegun || isFilled(pending) }));
+      this.#pending.set(attemptId, emptyPending({ isAwaited: !isFilled(pending) }));
     }
     if (gathered.acks.length > 0 || gathered.pieces.length > 0) this.#handOn(gathered);
   }
 }
 
-function emptyPending({ hasBegun }: { hasBegun: boolean }): Pending {
+function emptyPending({ isAwaited }: { isAwaited: boolean }): Pending {
   const nothing = { text: "", tokenIds: [], logprobs: [], vectors: [], vectorBytes: 0, report: undefined };
-  return { promptTokens: undefined, ...nothing, hasBegun };
+  return { promptTokens: undefined, ...nothing, isAwaited };
 }
 
 function isFilled({ text, tokenIds, vectors, report }: Pending): boolean {
