@@ -1,3 +1,4 @@
+import { cpuMs } from "../process-figures.ts";
 import { BenchNetwork } from "./bench-network.ts";
 import { Direct } from "./direct.ts";
 import { Echo } from "./echo.ts";
@@ -9,6 +10,11 @@ export type Way = "router" | "direct" | "echo";
 
 /** What is asked on each way; the rest of a {@link LoadJob} is the way's own. */
 export type Ask = Omit<LoadJob, "url" | "headers" | "shape" | "warmUpMs" | "requests"> & { shape: "whole" | "stream" };
+
+/** A measurement with the CPU time of workerd for each request, in microseconds. */
+export interface CostedLoad extends LoadResult {
+  cpuMicros: number;
+}
 
 /** Before each measurement, in the client's process: connections are opened, and code is compiled on both ends. */
 const warmUpMs = { full: 2_000, quick: 1_000 };
@@ -42,12 +48,24 @@ export class BenchGround {
     return new BenchGround({ network, echo, direct: await Direct.start(folder), folder, isQuick });
   }
 
-  /** One measurement on one way. On the echo's, a whole answer is what was asked, and a stream as on the others. With `requests`, ends after so many. */
+  /**
+   * One measurement on one way. On the echo's, a whole answer is what was asked, and a stream as on the others. With
+   * `requests`, ends after so many.
+   */
   async load(way: Way, ask: Ask, { requests }: { requests?: number } = {}): Promise<LoadResult> {
     const warmUp = this.isQuick ? warmUpMs.quick : warmUpMs.full;
     // So many requests are all that are asked, and none before them.
     const extent = { requests: requests ?? null, warmUpMs: requests === undefined ? warmUp : 0 };
     return await runLoad({ ...ask, ...this.#addressOf(way, ask.shape), ...extent }, { folder: this.folder });
+  }
+
+  /** One measurement with what it cost the workerd of its way. */
+  async loadWithCpu(way: "router" | "echo", ask: Ask): Promise<CostedLoad> {
+    const pid = this.pidOf(way);
+    const before = cpuMs(pid);
+    const result = await this.load(way, ask);
+    const micros = (cpuMs(pid) - before) * 1_000;
+    return { ...result, cpuMicros: micros / (result.requests + result.warmUpRequests) };
   }
 
   /** The workerd of a way. */

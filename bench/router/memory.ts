@@ -12,7 +12,10 @@ const mebibyte = 1024 * 1024;
  */
 const fillMs = 35_000;
 
-/** Memory of the router's process over many requests: once it is filled it must not grow with their number. The floor's beside it. */
+/**
+ * Memory of the router's process over many requests, with the floor's beside it: once it is filled it must not grow with
+ * their number.
+ */
 export async function measureMemory(ground: BenchGround): Promise<{ lines: ReportLine[]; figures: unknown }> {
   const requests = ground.isQuick ? 20_000 : 100_000;
   const echo = await sampled(ground, "echo", requests);

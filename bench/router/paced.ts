@@ -1,13 +1,12 @@
-import { cpuMs } from "../process-figures.ts";
 import { ms, type ReportLine } from "../report.ts";
-import type { Ask, BenchGround } from "./bench-ground.ts";
-import type { LoadResult, Quantiles } from "./load-job.ts";
+import type { BenchGround } from "./bench-ground.ts";
+import type { Quantiles } from "./load-job.ts";
 
 const goal = { firstTokenMs: 10, addedGapMs: 25 };
 
 /**
- * Sixty-four readers at a reader's pace, who begin in turns, 20 ms between deltas, beside the direct path and the floor: when the first
- * token comes, and what the way adds to the gaps, since it gathers deltas of many answers into one frame.
+ * Sixty-four readers at a reader's pace, who begin in turns, 20 ms between deltas, beside the direct path and the floor:
+ * when the first token comes, and what the way adds to the gaps, since it gathers deltas of many answers into one frame.
  */
 export async function measurePaced(ground: BenchGround): Promise<{ lines: ReportLine[]; figures: unknown }> {
   const ask = {
@@ -17,8 +16,8 @@ export async function measurePaced(ground: BenchGround): Promise<{ lines: Report
     forMs: ground.isQuick ? 3_000 : 10_000,
   };
   const direct = await ground.load("direct", ask);
-  const echo = await withCpu(ground, "echo", ask);
-  const router = await withCpu(ground, "router", ask);
+  const echo = await ground.loadWithCpu("echo", ask);
+  const router = await ground.loadWithCpu("router", ask);
   const addedGapMs = router.gapMs.p99 - direct.gapMs.p99;
   const told = ({ p50, p99 }: Quantiles) => `p50 ${ms(p50)}, p99 ${ms(p99)}`;
   return {
@@ -46,19 +45,5 @@ export async function measurePaced(ground: BenchGround): Promise<{ lines: Report
       },
     ],
     figures: { direct, echo, router, addedGapMs },
-  };
-}
-
-/** One measurement with the CPU time that its workerd took for a stream, in microseconds. */
-async function withCpu(
-  ground: BenchGround,
-  way: "router" | "echo",
-  ask: Ask,
-): Promise<LoadResult & { cpuMicros: number }> {
-  const before = cpuMs(ground.pidOf(way));
-  const result = await ground.load(way, ask);
-  return {
-    ...result,
-    cpuMicros: ((cpuMs(ground.pidOf(way)) - before) * 1_000) / (result.requests + result.warmUpRequests),
   };
 }

@@ -1,8 +1,6 @@
-import { cpuMs } from "../process-figures.ts";
 import { median } from "../quantiles.ts";
 import { ms, type ReportLine } from "../report.ts";
-import type { BenchGround } from "./bench-ground.ts";
-import type { LoadResult } from "./load-job.ts";
+import type { BenchGround, CostedLoad } from "./bench-ground.ts";
 
 const callers = [1, 16, 64] as const;
 const ways = ["echo", "router"] as const;
@@ -10,25 +8,22 @@ type Way = (typeof ways)[number];
 const deltas = 50;
 const leastPerSecond = 900;
 
-/** One round with the CPU time that its workerd took. */
-interface Round extends LoadResult {
-  cpuMicros: number;
-}
-
 /**
  * Streams a second of 50 deltas, each delta checked, as fast as the mock engine makes them, beside the floor in the same
  * run; rounds take turns.
  */
 export async function measureStreams(ground: BenchGround): Promise<{ lines: ReportLine[]; figures: unknown }> {
   const rounds = ground.isQuick ? 1 : 3;
-  const figures: { connections: number; perSecond: Record<Way, number>; rounds: Record<Way, Round[]> }[] = [];
+  const forMs = ground.isQuick ? 3_000 : 5_000;
+  const figures: { connections: number; perSecond: Record<Way, number>; rounds: Record<Way, CostedLoad[]> }[] = [];
   const lines: ReportLine[] = [];
   for (const connections of callers) {
-    const results: Record<Way, Round[]> = { echo: [], router: [] };
+    const ask = { shape: "stream", model: "mock-instant", pieces: deltas, connections, forMs } as const;
+    const results: Record<Way, CostedLoad[]> = { echo: [], router: [] };
     for (let round = 0; round < rounds; round += 1) {
-      for (const way of ways) results[way].push(await roundOf(ground, way, connections));
+      for (const way of ways) results[way].push(await ground.loadWithCpu(way, ask));
     }
-    const middle = (way: Way, read: (round: Round) => number) => median(results[way].map(read));
+    const middle = (way: Way, read: (round: CostedLoad) => number) => median(results[way].map(read));
     for (const way of ["router", "echo"] as const) {
       lines.push({
         what: `${connections} at once, ${way}`,
@@ -57,14 +52,4 @@ export async function measureStreams(ground: BenchGround): Promise<{ lines: Repo
     isMet: best("router") >= leastPerSecond,
   });
   return { lines, figures };
-}
-
-async function roundOf(ground: BenchGround, way: Way, connections: number): Promise<Round> {
-  const pid = ground.pidOf(way);
-  const before = cpuMs(pid);
-  const result = await ground.load(way, {
-    ...({ shape: "stream", model: "mock-instant", pieces: deltas } as const),
-    ...{ connections, forMs: ground.isQuick ? 3_000 : 5_000 },
-  });
-  return { ...result, cpuMicros: ((cpuMs(pid) - before) * 1_000) / (result.requests + result.warmUpRequests) };
 }

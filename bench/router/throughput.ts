@@ -1,8 +1,6 @@
-import { cpuMs } from "../process-figures.ts";
 import { median } from "../quantiles.ts";
 import { ms, type ReportLine } from "../report.ts";
-import type { BenchGround } from "./bench-ground.ts";
-import type { LoadResult } from "./load-job.ts";
+import type { BenchGround, CostedLoad } from "./bench-ground.ts";
 
 const callers = [1, 10, 64, 200] as const;
 const ways = ["echo", "router"] as const;
@@ -11,23 +9,20 @@ type Way = (typeof ways)[number];
 /** Asked of 64 callers. */
 const goal = { perSecond: 3_000, shareOfEcho: 0.8, p99Ms: 40 };
 
-/** One round with the CPU time that its workerd took. */
-interface Round extends LoadResult {
-  cpuMicros: number;
-}
-
 /** Requests a second with short answers, beside the floor in the same run; rounds take turns. */
 export async function measureThroughput(ground: BenchGround): Promise<{ lines: ReportLine[]; figures: unknown }> {
   const rounds = ground.isQuick ? 1 : 3;
+  const forMs = ground.isQuick ? 3_000 : 5_000;
   const lines: ReportLine[] = [];
   const figures: object[] = [];
   for (const connections of callers) {
-    const results: Record<Way, Round[]> = { echo: [], router: [] };
+    const ask = { shape: "whole", model: "mock-instant", pieces: 1, connections, forMs } as const;
+    const results: Record<Way, CostedLoad[]> = { echo: [], router: [] };
     for (let round = 0; round < rounds; round += 1) {
-      for (const way of ways) results[way].push(await roundOf(ground, way, connections));
+      for (const way of ways) results[way].push(await ground.loadWithCpu(way, ask));
     }
     const of = (way: Way) => {
-      const middle = (read: (round: Round) => number) => median(results[way].map(read));
+      const middle = (read: (round: CostedLoad) => number) => median(results[way].map(read));
       return {
         perSecond: middle(({ perSecond }) => perSecond),
         p50Ms: middle(({ totalMs }) => totalMs.p50),
@@ -67,15 +62,4 @@ export async function measureThroughput(ground: BenchGround): Promise<{ lines: R
     );
   }
   return { lines, figures };
-}
-
-async function roundOf(ground: BenchGround, way: Way, connections: number): Promise<Round> {
-  const pid = ground.pidOf(way);
-  const forMs = ground.isQuick ? 3_000 : 5_000;
-  const before = cpuMs(pid);
-  const result = await ground.load(way, {
-    ...({ shape: "whole", model: "mock-instant", pieces: 1 } as const),
-    ...{ connections, forMs },
-  });
-  return { ...result, cpuMicros: ((cpuMs(pid) - before) * 1_000) / (result.requests + result.warmUpRequests) };
 }

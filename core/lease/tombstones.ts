@@ -16,10 +16,9 @@ export interface Tombstone {
 }
 
 /**
- * Tombstones of one node at most; past it the oldest go, and a reader that comes for one begins elsewhere. So many are
- * the grace of a node that ends 66 answers a second. Each is a kilobyte, and the isolate that an object shares with
- * others stands still for as long as its memory is large: with 10,000 for each of four nodes a full collection took
- * 150 ms, with so many 94.
+ * Tombstones of one node at most; past it the oldest go, and a reader that comes for one begins elsewhere. A reader comes
+ * back within 2 s (`core/task/pauses.ts`), and an object takes about 1,000 messages a second. Each stone is a kilobyte
+ * of what a full collection of the isolate goes through, while all its objects stand still (docs/speed.md).
  */
 const mostStones = 2_000;
 

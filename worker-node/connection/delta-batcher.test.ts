@@ -88,6 +88,22 @@ describe("text", () => {
     expect(frames).toHaveLength(5);
   });
 
+  test.each([
+    ["a first piece", () => batcher.addText(b, { text: "b0", tokenIds: [] })],
+    ["an end", () => batcher.end(b)],
+  ])("%s that comes when the tick is over holds up nobody else", (what, act) => {
+    if (what === "an end") batcher.addText(b, { text: "b0", tokenIds: [] });
+    batcher.addText(a, { text: "a0", tokenIds: [] });
+    vi.advanceTimersByTime(25);
+    batcher.addText(a, { text: "a1", tokenIds: [] });
+    vi.advanceTimersByTime(23);
+    act();
+    const sent = frames.length;
+    batcher.addText(a, { text: "a2", tokenIds: [] });
+    vi.advanceTimersByTime(1);
+    expect(frames.slice(sent)).toEqual([[{ attemptId: a, text: "a2" }]]);
+  });
+
   test.each([5, 20, 25, 40])("one answer alone, a token every %i ms, is never held longer than a tick", (paceMs) => {
     const saidAtMs: number[] = [];
     const heldMs: number[] = [];

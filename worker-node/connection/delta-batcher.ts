@@ -107,17 +107,16 @@ export class DeltaBatcher {
   #tick(): void {
     this.#dueAtMs = Number.POSITIVE_INFINITY;
     this.#tickedAtMs = performance.now();
-    this.#send([...this.#pending]);
+    this.#send(this.#pending);
   }
 
   #sendOnly(attemptId: AttemptId, pending: Pending): void {
-    const nowMs = performance.now();
-    // After a silence ticks are counted from here.
-    if (nowMs >= this.#nextTickMs()) this.#tickedAtMs = nowMs;
+    // Where there are no others ticks are counted from here, so that what follows it is gathered.
+    if (this.#pending.size === 1) this.#tickedAtMs = performance.now();
     this.#send([[attemptId, pending]]);
   }
 
-  #send(answers: readonly (readonly [AttemptId, Pending])[]): void {
+  #send(answers: Iterable<readonly [AttemptId, Pending]>): void {
     const gathered: Gathered = { acks: [], pieces: [] };
     for (const [attemptId, pending] of answers) {
       const { promptTokens, text, tokenIds, logprobs, vectors, report } = pending;
