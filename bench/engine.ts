@@ -3,7 +3,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { defaultCacheDir } from "../worker-node/models/cache-dir.ts";
 import { holdModels } from "../worker-node/models/hold-models.ts";
-import { measureChecks } from "./engine/checks.ts";
+import { holdReadingCopy } from "../worker-node/models/hold-reading-copy.ts";
+import { measureCheckCost, measureChecks } from "./engine/checks.ts";
 import { startEngineProcess } from "./engine/engine-process.ts";
 import { type engineBenchParts, readFlags } from "./engine/flags.ts";
 import { measureFollowUp } from "./engine/follow-up.ts";
@@ -27,7 +28,9 @@ try {
   const [held] = await holdModels({ names: [model], cacheDir: defaultCacheDir(), out: (line) => console.log(line) });
   if (held === undefined) throw new Error(`there is no model ${model}`);
   const setup = { modelPath: held.path, slots: 8, contextTokens: 2_048 };
-  await withContender(startOurs(setup), async (ours) => {
+  const path = await holdReadingCopy(held, { cacheDir: defaultCacheDir(), out: (line) => console.log(line) });
+  const copy = path === undefined ? undefined : { path, model: held.fileSha256 };
+  await withContender(startOurs({ ...setup, copy }), async (ours) => {
     if (isWanted("throughput") || isWanted("sampling")) {
       await withContender(startPlain(setup), async (plain) => {
         if (isWanted("sampling")) await reportSampling([ours, plain]);
@@ -39,7 +42,15 @@ try {
     }
     if (isWanted("check")) {
       const size = { rounds: isQuick ? 2 : 5, tokens: 256, taskTokens: isQuick ? 32 : 64 };
-      await report(`a check of ${size.tokens} tokens`, () => measureChecks(ours, size));
+      const part = `a check of ${size.tokens} tokens, read by ${copy === undefined ? "the model's file" : "its copy of 8 bits first"}`;
+      await report(part, () => measureChecks(ours, size));
+      if (copy !== undefined) {
+        await withContender(startOurs(setup), (alone) =>
+          report(`a check of ${size.tokens} tokens, read by the model's file`, () =>
+            measureCheckCost(alone, size).then(withoutGoals),
+          ),
+        );
+      }
     }
   });
   console.log(`All figures: ${writeResults("engine", { machine: describeMachine(), startedAt, isQuick, parts })}`);
@@ -91,6 +102,11 @@ async function reportAllThroughput(
 async function reportThroughput(contenders: readonly [ours: Contender, ...others: Contender[]]): Promise<void> {
   const size = isQuick ? { rounds: 2, tokens: 32 } : { rounds: 7, tokens: 96 };
   await report(`tokens/s, ${size.tokens} tokens an answer`, () => measureThroughput(contenders, size));
+}
+
+/** What nobody does where there is something better is measured for comparison alone. */
+function withoutGoals({ lines, figures }: { lines: ReportLine[]; figures: unknown }) {
+  return { lines: lines.map(({ what, value }) => ({ what, value })), figures };
 }
 
 async function report(part: string, measure: () => Promise<{ lines: ReportLine[]; figures: unknown }>): Promise<void> {

@@ -36,8 +36,8 @@ const mayUse: Readonly<Record<string, RegExp>> = {
 const isOfTests = (path: string) =>
   /\.(test|e2e|fixture)\.ts$|-conformance\.ts$|\/testing\//.test(path) || path.startsWith("test/");
 
-/** What the tests of every room share. */
-const fixtures = ["test/models", "test/workerd"];
+/** What the tests of every room share: the last makes quantised models, by llama.cpp's own quantiser. */
+const fixtures = ["test/models", "test/workerd", "bench/trust/quantize-gguf.ts"];
 
 /** What a file imports, types too: `import … from "x"`, `export … from "x"`, `import "x"`, `import("x")`. */
 function importsOf(text: string): string[] {

@@ -90,6 +90,7 @@ export async function main(argv: readonly string[]): Promise<number> {
     .option("--model-file <file>", "the file that it has loaded, whose hash says which model it is")
     .option("--threads <n>", "CPU threads; from the free cores unless given", wholeNumber({ most: 1_024 }))
     .option("--gpu <mode>", "auto, or off for the CPU alone", gpuMode, "auto")
+    .option("--no-reading-copy", "keep no faster copy of a model for checks: less memory, slower checks on a CPU")
     .option("--home <dir>", "this node's own folder: key, status, logs (default: $CORTENSOR_HOME, or ~/.cortensor)")
     .option(...cacheFlag)
     .option("--log-token-ids", "keep every answer's token ids in outputs.jsonl of the home", false)
@@ -105,6 +106,7 @@ export async function main(argv: readonly string[]): Promise<number> {
         contextTokens: flags.context,
         threads: flags.threads,
         gpu: flags.gpu,
+        hasReadingCopy: flags.readingCopy,
         homeDir: flags.home,
         cacheDir: flags.cache,
         logTokenIds: flags.logTokenIds,
@@ -168,6 +170,7 @@ interface StartFlags {
   context: number;
   threads?: number;
   gpu: "auto" | false;
+  readingCopy: boolean;
   home?: string;
   cache: string;
   logTokenIds: boolean;

@@ -1,11 +1,13 @@
 import os from "node:os";
 import type { Llama } from "node-llama-cpp";
 import type { ModelCard } from "../core/model/model-card.ts";
+import { type Calibration, calibrationOf } from "../core/validation/calibration.ts";
 import { chooseThreads } from "./engine/choose-threads.ts";
 import type { Engine } from "./engine/engine.ts";
 import { loadLlamaEngine } from "./engine/llama-engine.ts";
 import { openLlama } from "./engine/open-llama.ts";
 import { tryThreads } from "./engine/thread-trial.ts";
+import { holdReadingCopy } from "./models/hold-reading-copy.ts";
 import type { ResolvedModel } from "./models/store.ts";
 
 /** A loaded model with what the node will tell of it. */
@@ -23,6 +25,8 @@ export interface EngineOptions {
   contextTokens: number;
   /** CPU threads; chosen from the free cores where it is not given. */
   threads?: number | undefined;
+  /** The cache in which copies for reading checks are kept; absent makes none. */
+  copiesIn?: string | undefined;
   out: (line: string) => void;
 }
 
@@ -49,6 +53,8 @@ export async function loadEngines(options: EngineOptions): Promise<{ llama: Llam
         slots: options.slots,
         contextTokens: Math.min(options.contextTokens, model.trainedContextTokens),
         threads,
+        copy: await copyOf(model, { ...options, isOnCpu: llama.gpu === false }),
+        logError: out,
       });
       const trial = await tryThreads({
         threads,
@@ -73,6 +79,16 @@ export async function loadEngines(options: EngineOptions): Promise<{ llama: Llam
     await llama.dispose();
     throw error;
   }
+}
+
+/** A GPU multiplies many tokens at once in every format. */
+async function copyOf(
+  model: ResolvedModel,
+  { isOnCpu, copiesIn, out }: Pick<EngineOptions, "copiesIn" | "out"> & { isOnCpu: boolean },
+): Promise<{ path: string; calibration: Calibration } | undefined> {
+  if (!isOnCpu || copiesIn === undefined || model.kind !== "chat") return undefined;
+  const path = await holdReadingCopy(model, { cacheDir: copiesIn, out });
+  return path === undefined ? undefined : { path, calibration: calibrationOf(model.fileSha256) };
 }
 
 function cardOf(

@@ -18,11 +18,14 @@ export async function startEngineProcess({
   setup: EngineSetup;
   folder: string;
 }): Promise<Contender> {
-  const { modelPath, slots, contextTokens } = setup;
+  const { modelPath, slots, contextTokens, copy } = setup;
   const engine = new BenchProcess({
     name: script.replace(/^.*\/|\.ts$/g, ""),
     script,
-    flags: ["--model-path", modelPath, "--slots", String(slots), "--context", String(contextTokens)],
+    flags: [
+      ...["--model-path", modelPath, "--slots", String(slots), "--context", String(contextTokens)],
+      ...(copy === undefined ? [] : ["--copy", copy.path, "--model-hash", copy.model]),
+    ],
     folder,
   });
   const { port } = await engine.lineWhere(readReady, { withinMs: loadWithinMs });

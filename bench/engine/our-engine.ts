@@ -1,3 +1,4 @@
+import { calibrationOf } from "../../core/validation/calibration.ts";
 import type { ChatMessage, Sampling } from "../../core/wire/task-input.ts";
 import type { Engine } from "../../worker-node/engine/engine.ts";
 import { loadLlamaEngine } from "../../worker-node/engine/llama-engine.ts";
@@ -6,9 +7,15 @@ import type { Answered, RoundToRun } from "./round.ts";
 import { serveRounds } from "./serve-rounds.ts";
 
 /** This project's engine, as a node runs it, on one thread. */
-await serveRounds(async ({ modelPath, slots, contextTokens }) => {
+await serveRounds(async ({ modelPath, slots, contextTokens, copy }) => {
   const llama = await openLlama({ gpu: false, threads: 1 });
-  const engine = await loadLlamaEngine({ llama, modelPath, kind: "chat", slots, contextTokens, threads: 1 });
+  const engine = await loadLlamaEngine({
+    ...{ llama, modelPath, kind: "chat", slots, contextTokens, threads: 1 },
+    ...(copy === undefined ? {} : { copy: { path: copy.path, calibration: calibrationOf(copy.model) } }),
+    logError: (message) => {
+      throw new Error(message);
+    },
+  });
   return async ({ conversations, tokens, temperature, seed, atOnce = conversations.length, checks }) => {
     const sampling: Sampling = {
       ...{ temperature, topP: 1, frequencyPenalty: 0, presencePenalty: 0, seed, stop: [] },

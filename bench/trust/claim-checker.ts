@@ -1,6 +1,7 @@
 import type { Llama, LlamaModel, Token } from "node-llama-cpp";
 import { cheapChecks } from "../../core/validation/cheap-checks.ts";
 import { drawPositions } from "../../core/validation/draw-positions.ts";
+import type { CheckReport } from "../../core/wire/node-frame.ts";
 import type { CheckInput } from "../../core/wire/task-input.ts";
 import type { Engine } from "../../worker-node/engine/engine.ts";
 import { loadLlamaEngine } from "../../worker-node/engine/llama-engine.ts";
@@ -18,6 +19,8 @@ type Trial = CheckJob["trials"][number];
 interface Loaded {
   key: string;
   engine: Engine;
+  /** Reads the copy alone. */
+  copy: Engine | undefined;
   tongue: Tongue;
   /** Opened at the first trial that is compared. */
   ways: { logprobs: ClaimedLogprobs; encoder: Engine } | undefined;
@@ -56,19 +59,21 @@ export class ClaimChecker {
     };
   }
 
-  async #load({ honestPath, checker }: CheckJob): Promise<Loaded> {
-    const key = `${honestPath} ${JSON.stringify(checker)}`;
+  async #load({ honestPath, copyPath, checker }: CheckJob): Promise<Loaded> {
+    const key = `${honestPath} ${copyPath} ${JSON.stringify(checker)}`;
     if (this.#loaded?.key === key) return this.#loaded;
     if (this.#loaded !== undefined) {
-      const { engine, ways, model } = this.#loaded;
+      const { engine, copy, ways, model } = this.#loaded;
       await engine.dispose();
+      await copy?.dispose();
       await ways?.encoder.dispose();
       await ways?.logprobs.dispose();
       await model.dispose();
     }
     const model = await this.#llama.loadModel({ modelPath: honestPath });
     const engine = await loadUnder(checker, { llama: this.#llama, modelPath: honestPath });
-    this.#loaded = { key, engine, model, tongue: tongueOf(model), ways: undefined };
+    const copy = copyPath && (await loadUnder(checker, { llama: this.#llama, modelPath: copyPath }));
+    this.#loaded = { key, engine, copy: copy || undefined, model, tongue: tongueOf(model), ways: undefined };
     return this.#loaded;
   }
 }
@@ -82,7 +87,7 @@ function tongueOf(model: LlamaModel): Tongue {
 }
 
 async function checkClaim(
-  { engine, ways }: Loaded,
+  { engine, copy, ways }: Loaded,
   { trial, claim, checker }: { trial: Trial; claim: Claim; checker: string },
 ): Promise<TrialRow> {
   const { ask, answer, adversary } = trial;
@@ -96,11 +101,10 @@ async function checkClaim(
   });
   const startedMs = performance.now();
   const check: CheckInput = { kind: "check", of, tokenIds: [...tokenIds], text, finishReason, positions };
-  const prepared = await engine.prepareCheck(check);
-  if (prepared.kind !== "prepared") throw new Error(`${promptId} does not fit the context`);
-  const report = await prepared.run({ signal: new AbortController().signal });
+  const { promptTokens: checkedPromptTokens, report } = await run(engine, check);
   const checkMs = Math.round(performance.now() - startedMs);
-  const promptTokens = prepared.promptTokens + extraPromptTokens;
+  const byCopy = copy && (await run(copy, check)).report;
+  const promptTokens = checkedPromptTokens + extraPromptTokens;
   const compared =
     trial.isCompared && ways !== undefined
       ? {
@@ -110,8 +114,9 @@ async function checkClaim(
       : {};
   return {
     ...{ ...name, maker: answer.conditions, tokens: tokenIds.length, finishReason },
-    ...{ promptTokens, checkedPromptTokens: prepared.promptTokens, positions },
-    margins: report.findings.map(({ margin }) => Math.round(margin * 1e5) / 1e5),
+    ...{ promptTokens, checkedPromptTokens, positions },
+    margins: marginsOf(report),
+    ...(byCopy === undefined ? {} : { copyMargins: marginsOf(byCopy) }),
     ranks: report.findings.map(({ rank }) => rank),
     ...{ isTextOfTokens: report.isTextOfTokens, isEndRight: report.isEndRight },
     suspicions: cheapChecks({
@@ -123,6 +128,15 @@ async function checkClaim(
     ...compared,
   };
 }
+
+async function run(engine: Engine, check: CheckInput): Promise<{ promptTokens: number; report: CheckReport }> {
+  const prepared = await engine.prepareCheck(check);
+  if (prepared.kind !== "prepared") throw new Error("an answer does not fit the context");
+  const { promptTokens } = prepared;
+  return { promptTokens, report: await prepared.run({ signal: new AbortController().signal }) };
+}
+
+const marginsOf = ({ findings }: CheckReport) => findings.map(({ margin }) => Math.round(margin * 1e5) / 1e5);
 
 /** How near the claimed text is to what honest nodes say. */
 async function distances(

@@ -32,6 +32,8 @@ export const allConditions = {
   // Last: where its cores are busy with other things, two threads wait for each other for ever.
   "two threads": { ...usual, name: "two threads", threads: 2 },
 } as const satisfies Record<string, Conditions>;
+/** As a node on a CPU checks: a copy of the weights is read as well. */
+export const copyFirst: Conditions = { ...usual, name: "copy first" };
 export type ConditionsName = keyof typeof allConditions;
 
 /** Room of each answer; prompts and answers of this bench are far shorter. */

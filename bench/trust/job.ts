@@ -21,6 +21,8 @@ const checkJobSchema = z.strictObject({
   kind: z.literal("check"),
   checker: conditionsSchema,
   honestPath: z.string(),
+  /** Of the honest model's reading copy, where its margins are wanted too. */
+  copyPath: z.string().optional(),
   encoderPath: z.string(),
   trials: z.array(
     z.strictObject({

@@ -1,6 +1,6 @@
 import { findCatalogueModel } from "../../core/model/catalogue.ts";
 import { type Calibration, calibrationOf } from "../../core/validation/calibration.ts";
-import { type CheckVerdict, judgeCheck } from "../../core/validation/judge-check.ts";
+import { type CheckVerdict, judgeCheck, judgeMargins } from "../../core/validation/judge-check.ts";
 import type { TrialRow } from "./trial-row.ts";
 
 /** By which the rows of the table are judged: the honest model's. */
@@ -8,6 +8,22 @@ export function honestCalibration(): Calibration {
   const model = findCatalogueModel("smollm2-135m-instruct");
   if (model === undefined) throw new Error("the honest model is not in the catalogue");
   return calibrationOf(model.fileSha256);
+}
+
+/**
+ * What the router makes of a trial's report where the validator reads its copy first, and whether it read its own file
+ * after it. Throws where the trial has no margins of the copy.
+ */
+export function judgeCopyFirst(
+  row: TrialRow,
+  calibration: Calibration,
+): { verdict: CheckVerdict; isReadTwice: boolean } {
+  const { copyMargins, positions, tokens: answerTokens } = row;
+  if (copyMargins === undefined) throw new Error(`${row.adversary} ${row.promptId} was not read by the copy`);
+  const findings = positions.map((position, at) => ({ position, margin: copyMargins[at] ?? 0, rank: 0 }));
+  const { isMarginBad, isEndMarginBad } = judgeMargins(findings, { answerTokens, calibration });
+  const isReadTwice = isMarginBad || isEndMarginBad;
+  return { verdict: judgeTrial(isReadTwice ? row : { ...row, margins: copyMargins }, calibration), isReadTwice };
 }
 
 /** What the router makes of a trial's report; the commitment is sound, since a cheat signs what it hands in. */

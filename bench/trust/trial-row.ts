@@ -19,6 +19,8 @@ export const trialRowSchema = z.strictObject({
   positions: z.array(z.int()),
   margins: z.array(z.number()),
   ranks: z.array(z.int()),
+  /** Of the same positions by the copy that a node on a CPU reads first, where that was read too. */
+  copyMargins: z.array(z.number()).optional(),
   isTextOfTokens: z.boolean(),
   isEndRight: z.boolean(),
   /** What cheap checks found. */

@@ -1,11 +1,14 @@
 import type { Calibration } from "../../core/validation/calibration.ts";
 import type { Machine } from "../machine.ts";
 import { adversaries, isHonest } from "./adversaries.ts";
+import { clopperPearson } from "./intervals.ts";
 import { honestCalibration } from "./judge-trial.ts";
 import {
   type Compared,
+  type CopyFirst,
   compareWays,
   measureChecks,
+  measureCopyFirst,
   type OneCheck,
   type Sampled,
   type Share,
@@ -24,10 +27,12 @@ export function intoPage(page: string, measured: string): string {
 
 /** All tables, in Markdown. */
 export function renderMeasured(
-  rows: readonly TrialRow[],
+  all: readonly TrialRow[],
   { machine, measuredOn }: { machine: Machine; measuredOn: string },
 ): string {
   const calibration = honestCalibration();
+  // What was read by the copy too are the same trials once more.
+  const rows = all.filter(({ copyMargins }) => copyMargins === undefined);
   const [checks, nodes] = [measureChecks(rows, calibration), walkNodes(rows, calibration)];
   return [
     `Measured on ${measuredOn}: ${machine.cpu}, ${machine.cores} cores, Node ${machine.node}; ${count(rows.length)} checks. ${judgedBy(calibration)}`,
@@ -38,6 +43,8 @@ export function renderMeasured(
     sampledTable(nodes),
     "### The same trials by embeddings and by log-probabilities",
     comparedTable(compareWays(rows, calibration)),
+    "### With a reading copy first",
+    copyFirstTable(measureCopyFirst(all, calibration)),
   ].join("\n\n");
 }
 
@@ -112,6 +119,24 @@ function comparedTable(compared: readonly Compared[]): string {
     "| who | sampling | trials | this check | cosine < .85, same seed | cosine < .85, other seed | distance of log-probabilities told | mean log-probability |",
     "| --- | --- | --: | --: | --: | --: | --: | --: |",
     ...lines,
+  ].join("\n");
+}
+
+function copyFirstTable(lines: readonly CopyFirst[]): string {
+  const honest = lines.filter(({ adversary }) => isHonest(adversary)).map(({ readTwice }) => readTwice);
+  const twice = { hits: total(honest, "hits"), trials: total(honest, "trials") };
+  const cell = ({ hits, trials }: Share) => percent(hits / trials);
+  const cells = lines.map(({ adversary, sampling, byFile, byCopyFirst, readTwice, medianMargin }) => {
+    const margins = [medianMargin.ofFile, medianMargin.ofCopy].map((margin) => margin.toFixed(3)).join(", ");
+    const found = [cell(byFile), withInterval(byCopyFirst), cell(readTwice)].join(" | ");
+    return `| ${adversaries[adversary].title} | ${sampling} | ${byFile.trials} | ${found} | ${margins} |`;
+  });
+  return [
+    `Of honest answers ${withInterval({ ...twice, ...clopperPearson(twice) })} were read twice.`,
+    "",
+    "| who | sampling | answers | flagged by the file alone | by the copy first (95 %) | read twice | median of mean margins, file and copy |",
+    "| --- | --- | --: | --- | --- | --: | --- |",
+    ...cells,
   ].join("\n");
 }
 

@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { mostMargin } from "../decoding/claim-margin.ts";
-import type { CheckReport } from "../wire/node-frame.ts";
+import type { CheckReport, Finding } from "../wire/node-frame.ts";
 import { type Calibration, thresholdFor } from "./calibration.ts";
 
 /** What spoke against an answer; `margin`, `end_margin` and `vectors` are measured, the others are so or not. */
@@ -50,14 +50,11 @@ export function judgeCheck(
   const { positions, answerTokens } = claims;
   if (findings.length !== positions.length) return undefined;
   if (findings.some(({ position }, index) => position !== positions[index])) return undefined;
-  const sum = findings.reduce((total, { margin }) => total + margin, 0);
-  const meanMargin = findings.length === 0 ? 0 : Math.min(mostMargin, sum / findings.length);
-  const endMargin = findings.find(({ position }) => position === answerTokens)?.margin ?? 0;
-  const isMarginBad = findings.length > 0 && meanMargin > thresholdFor(calibration, findings.length);
+  const { meanMargin, endMargin, isMarginBad, isEndMarginBad } = judgeMargins(findings, { answerTokens, calibration });
   const against: [Doubt, boolean][] = [
     ["margin", isMarginBad],
     ["end", !report.isEndRight],
-    ["end_margin", endMargin > calibration.endMargin],
+    ["end_margin", isEndMarginBad],
     ["text", !report.isTextOfTokens],
     ["prompt_tokens", claims.promptTokens !== claims.checkedPromptTokens],
     ["commitment", !claims.isCommitmentGood],
@@ -73,5 +70,19 @@ export function judgeCheck(
     worstRank: findings.reduce((worst, { rank }) => Math.max(worst, rank), 0),
     positions: findings.length,
     reasons,
+  };
+}
+
+/** What the margins alone say of an answer of so many tokens; good ones where no position was looked at. */
+export function judgeMargins(
+  findings: readonly Finding[],
+  { answerTokens, calibration }: { answerTokens: number; calibration: Calibration },
+): { meanMargin: number; endMargin: number; isMarginBad: boolean; isEndMarginBad: boolean } {
+  const sum = findings.reduce((total, { margin }) => total + margin, 0);
+  const meanMargin = findings.length === 0 ? 0 : Math.min(mostMargin, sum / findings.length);
+  const endMargin = findings.find(({ position }) => position === answerTokens)?.margin ?? 0;
+  return {
+    ...{ meanMargin, endMargin, isEndMarginBad: endMargin > calibration.endMargin },
+    isMarginBad: findings.length > 0 && meanMargin > thresholdFor(calibration, findings.length),
   };
 }

@@ -13,6 +13,8 @@ export interface ModelOptions {
   contextTokens: number;
   threads: number | undefined;
   gpu: "auto" | false;
+  /** Whether checks may read a copy of the weights first, where that is faster; absent is yes. */
+  hasReadingCopy?: boolean;
   cacheDir: string;
   out: (line: string) => void;
 }
@@ -34,11 +36,15 @@ export function loadModels(options: ModelOptions): Promise<LoadedModels> {
   return options.upstream === undefined ? loadOwn(options) : openUpstreams(options, options.upstream);
 }
 
-async function loadOwn({ models: names, ...options }: ModelOptions): Promise<LoadedModels> {
+async function loadOwn({ models: names, hasReadingCopy = true, ...options }: ModelOptions): Promise<LoadedModels> {
   const { cacheDir, out } = options;
   const terminal = process.stderr.isTTY ? process.stderr : undefined;
   const resolved = await holdModels({ names, cacheDir, out, terminal });
-  const { llama, models } = await loadEngines({ ...options, models: resolved });
+  const { llama, models } = await loadEngines({
+    ...options,
+    models: resolved,
+    copiesIn: hasReadingCopy ? cacheDir : undefined,
+  });
   const { backend, ...hardware } = await describeHardware(llama);
   return {
     models,

@@ -1,11 +1,13 @@
 import type { LlamaContext, LlamaModel, Token } from "node-llama-cpp";
-import type { CheckReport } from "../../core/wire/node-frame.ts";
+import type { Calibration } from "../../core/validation/calibration.ts";
+import { judgeMargins } from "../../core/validation/judge-check.ts";
+import type { CheckReport, Finding } from "../../core/wire/node-frame.ts";
 import type { ChatInput, CheckInput, CompletionInput, Sampling } from "../../core/wire/task-input.ts";
 import { AnswerChooser } from "./answer-chooser.ts";
 import { AnswerPlace } from "./answer-place.ts";
 import { AnswerProgress } from "./answer-progress.ts";
 import { checkAnswer } from "./check-answer.ts";
-import { claimsOf } from "./claims.ts";
+import { type Claims, claimsOf } from "./claims.ts";
 import type {
   ChatOptions,
   ChatOutcome,
@@ -38,6 +40,13 @@ const likeliest: Sampling = {
 /** Sequences of its context that only checks use, so that they push no conversation out of another's memory. */
 export const checkSequences = 1;
 
+/** A copy of the model's weights that is read faster, in a context with room for one check. */
+export interface ReadingCopy {
+  context: LlamaContext;
+  /** The model's own: by it the copy's findings are taken or read again. */
+  calibration: Calibration;
+}
+
 /** A chat model whose answers run side by side in the sequences of one context (continuous batching). */
 export class LlamaChatEngine implements Engine {
   readonly kind = "chat";
@@ -53,14 +62,20 @@ export class LlamaChatEngine implements Engine {
   readonly #endIds: ReadonlySet<number>;
   readonly #slots: SlotPool<SequenceSlot>;
   readonly #checkSlots: SlotPool<SequenceSlot>;
+  readonly #copy: (ReadingCopy & { slots: SlotPool<SequenceSlot> }) | undefined;
   readonly #grammars: GrammarHost;
   readonly #work = new RunningWork();
 
   /**
    * `context` must have a batch of at least `chunkTokens` plus one token for each of its sequences, of which the last
-   * {@link checkSequences} are for checks.
+   * {@link checkSequences} are for checks. So must that of `copy`, where there is one.
    */
-  constructor(options: { context: LlamaContext; contextTokens: number; chunkTokens: number }) {
+  constructor(options: {
+    context: LlamaContext;
+    contextTokens: number;
+    chunkTokens: number;
+    copy?: ReadingCopy | undefined;
+  }) {
     this.#context = options.context;
     this.#model = options.context.model;
     this.contextTokens = options.contextTokens;
@@ -70,10 +85,14 @@ export class LlamaChatEngine implements Engine {
     this.#endIds = new Set(this.#tokens.flatMap((token, id) => (this.#model.isEogToken(token) ? [id] : [])));
     this.#grammars = new GrammarHost({ texts: this.#vocabulary.spellings(), endIds: [...this.#endIds] });
     const scheduler = new StepScheduler({ chunkTokens: options.chunkTokens });
-    const { context } = options;
+    const { context, copy } = options;
     const slots = (length: number) => Array.from({ length }, () => new SequenceSlot({ context, scheduler }));
     this.#slots = new SlotPool(slots(context.totalSequences - checkSequences));
     this.#checkSlots = new SlotPool(slots(checkSequences));
+    if (copy !== undefined) {
+      const slot = new SequenceSlot({ context: copy.context, scheduler, weights: "copy" });
+      this.#copy = { ...copy, slots: new SlotPool([slot]) };
+    }
   }
 
   async prepareChat(
@@ -127,6 +146,8 @@ export class LlamaChatEngine implements Engine {
   async dispose(): Promise<void> {
     await this.#work.close();
     await this.#grammars.dispose();
+    await this.#copy?.context.dispose();
+    await this.#copy?.context.model.dispose();
     await this.#context.dispose();
     await this.#model.dispose();
   }
@@ -209,20 +230,40 @@ export class LlamaChatEngine implements Engine {
     signal: AbortSignal;
   }): Promise<CheckReport> {
     const { tokenIds, positions } = input;
-    const slot = await this.#checkSlots.acquire(prompt, signal);
-    if (slot === undefined) throw signal.reason;
+    const matcher = await this.#matcherOf(input.of, []);
+    const place = new AnswerPlace(this.#vocabulary, matcher?.first ?? "none");
+    const by = { matcher, place, tokens: this.#tokens, endIds: this.#endIds };
+    const claimed = await claimsOf({ tokenIds, positions, ...by }).finally(() => matcher?.close());
+    const read = (slots: SlotPool<SequenceSlot>) => this.#findings(slots, { input, prompt, claimed, signal });
+    const findings = (await this.#plausibleByCopy(input, read)) ?? (await read(this.#checkSlots));
+    const roomTokens = Math.max(1, (input.contextTokens ?? this.contextTokens) - prompt.length);
+    const ending = judgeEnding(input, { vocabulary: this.#vocabulary, endIds: this.#endIds, roomTokens });
+    const isPossible = claimed.readable.length === tokenIds.length;
+    return { findings, ...ending, isEndRight: ending.isEndRight && isPossible };
+  }
+
+  /** What the copy finds, where that is plausible: against an answer speaks only what the model itself has found. */
+  async #plausibleByCopy(
+    { tokenIds }: CheckInput,
+    read: (slots: SlotPool<SequenceSlot>) => Promise<Finding[]>,
+  ): Promise<Finding[] | undefined> {
+    if (this.#copy === undefined) return undefined;
+    const { slots, calibration } = this.#copy;
+    const findings = await read(slots);
+    const { isMarginBad, isEndMarginBad } = judgeMargins(findings, { answerTokens: tokenIds.length, calibration });
+    return isMarginBad || isEndMarginBad ? undefined : findings;
+  }
+
+  async #findings(
+    slots: SlotPool<SequenceSlot>,
+    by: { input: CheckInput; prompt: readonly Token[]; claimed: Claims; signal: AbortSignal },
+  ): Promise<Finding[]> {
+    const slot = await slots.acquire(by.prompt, by.signal);
+    if (slot === undefined) throw by.signal.reason;
     try {
-      const matcher = await this.#matcherOf(input.of, []);
-      const place = new AnswerPlace(this.#vocabulary, matcher?.first ?? "none");
-      const by = { matcher, place, tokens: this.#tokens, endIds: this.#endIds };
-      const claimed = await claimsOf({ tokenIds, positions, ...by }).finally(() => matcher?.close());
-      const findings = await checkAnswer({ input, prompt, claimed, slot, tokens: this.#tokens, signal });
-      const roomTokens = Math.max(1, (input.contextTokens ?? this.contextTokens) - prompt.length);
-      const ending = judgeEnding(input, { vocabulary: this.#vocabulary, endIds: this.#endIds, roomTokens });
-      const isPossible = claimed.readable.length === tokenIds.length;
-      return { findings, ...ending, isEndRight: ending.isEndRight && isPossible };
+      return await checkAnswer({ ...by, slot, tokens: this.#tokens });
     } finally {
-      this.#checkSlots.release(slot);
+      slots.release(slot);
     }
   }
 

@@ -1,7 +1,8 @@
-import type { Llama } from "node-llama-cpp";
+import type { Llama, LlamaModel } from "node-llama-cpp";
 import type { ModelKind } from "../../core/model/model-card.ts";
+import type { Calibration } from "../../core/validation/calibration.ts";
 import type { Engine } from "./engine.ts";
-import { checkSequences, LlamaChatEngine } from "./llama-chat-engine.ts";
+import { checkSequences, LlamaChatEngine, type ReadingCopy } from "./llama-chat-engine.ts";
 import { LlamaEmbeddingEngine } from "./llama-embedding-engine.ts";
 
 /**
@@ -18,6 +19,9 @@ const chunkTokens = { cpu: 128, gpu: 512 } as const;
  * `threads` are CPU threads, bounded by the `llama` instance's own. Throws what node-llama-cpp throws:
  * `InsufficientMemoryError` where model or context do not fit, and `ChatTemplateError` where a chat file's template
  * can't be read. Nothing stays loaded after an error.
+ *
+ * `copy` is a reading copy of the file (`models/reading-copy.ts`), which checks read first. Where it can't be loaded,
+ * checks read the file itself, and `logError` is told.
  */
 export async function loadLlamaEngine({
   llama,
@@ -27,6 +31,8 @@ export async function loadLlamaEngine({
   contextTokens: wantedContextTokens,
   threads,
   loadSignal,
+  copy,
+  logError = () => {},
 }: {
   llama: Llama;
   modelPath: string;
@@ -35,6 +41,8 @@ export async function loadLlamaEngine({
   contextTokens: number;
   threads: number;
   loadSignal?: AbortSignal;
+  copy?: { path: string; calibration: Calibration } | undefined;
+  logError?: (message: string) => void;
 }): Promise<Engine> {
   const model = await llama.loadModel({ modelPath, ...(loadSignal === undefined ? {} : { loadSignal }) });
   try {
@@ -53,9 +61,41 @@ export async function loadLlamaEngine({
       threads,
       failedCreationRemedy: false,
     });
-    return new LlamaChatEngine({ context, contextTokens, chunkTokens: chunk });
+    const opened = copy && (await openCopy({ llama, ...copy, contextTokens, batchSize: chunk + 1, threads, logError }));
+    return new LlamaChatEngine({ context, contextTokens, chunkTokens: chunk, copy: opened });
   } catch (error) {
     await model.dispose();
     throw error;
+  }
+}
+
+async function openCopy({
+  llama,
+  path,
+  calibration,
+  contextTokens,
+  batchSize,
+  threads,
+  logError,
+}: {
+  llama: Llama;
+  path: string;
+  calibration: Calibration;
+  contextTokens: number;
+  batchSize: number;
+  threads: number;
+  logError: (message: string) => void;
+}): Promise<ReadingCopy | undefined> {
+  let model: LlamaModel | undefined;
+  try {
+    model = await llama.loadModel({ modelPath: path });
+    const size = { contextSize: contextTokens, batchSize };
+    const context = await model.createContext({ sequences: 1, ...size, threads, failedCreationRemedy: false });
+    return { context, calibration };
+  } catch (error) {
+    await model?.dispose();
+    const reason = error instanceof Error ? error.message : String(error);
+    logError(`warning: checks read the model's own file, since its copy ${path} can't be loaded: ${reason}`);
+    return undefined;
   }
 }

@@ -2,7 +2,7 @@ import type { ControlledEvaluateInputItem, LlamaContext, LlamaContextSequence, T
 import { LikeliestReader, likeliestOptions } from "./likeliest-reader.ts";
 import { isOfLikeliest, type Logits, type LogitsWish } from "./logits-wish.ts";
 import type { Slot } from "./slot-pool.ts";
-import type { StepScheduler } from "./step-scheduler.ts";
+import type { StepScheduler, Weights } from "./step-scheduler.ts";
 
 /** The most places of one batch whose logits are read: llama.cpp holds a whole vocabulary for each. */
 const placesAtOnce = 32;
@@ -18,11 +18,22 @@ export interface TokenChooser {
 export class SequenceSlot implements Slot {
   readonly #context: LlamaContext;
   readonly #scheduler: StepScheduler;
+  readonly #weights: Weights;
   #sequence: LlamaContextSequence;
 
-  constructor({ context, scheduler }: { context: LlamaContext; scheduler: StepScheduler }) {
+  /** `weights` says whether the context's model is the one served or a copy of it. */
+  constructor({
+    context,
+    scheduler,
+    weights = "own",
+  }: {
+    context: LlamaContext;
+    scheduler: StepScheduler;
+    weights?: Weights;
+  }) {
     this.#context = context;
     this.#scheduler = scheduler;
+    this.#weights = weights;
     this.#sequence = context.getSequence();
   }
 
@@ -137,7 +148,7 @@ export class SequenceSlot implements Slot {
       const begin = sequence.nextTokenIndex;
       const tooMany = places.filter((index) => index >= begin)[placesAtOnce];
       const unread = tokens.slice(begin, tooMany ?? last + 1);
-      const step = { tokensLeft: unread.length, ...(isPatient ? { isPatient } : {}) };
+      const step = { tokensLeft: unread.length, isPatient, weights: this.#weights };
       await this.#scheduler.run(step, async (budgetTokens) => {
         const piece = unread.slice(0, budgetTokens);
         const wished = places.filter((index) => index >= begin && index < begin + piece.length);

@@ -204,3 +204,22 @@ test("patient readings share a round", async () => {
   await round();
   expect(await Promise.all(given)).toEqual([8, 8]);
 });
+
+test("a copy's weights are read at a speed of their own", async () => {
+  const setup = table(512);
+  const piece = async (step: { isPatient: boolean; weights: "own" | "copy" }, tokenMs: number) => {
+    let given = 0;
+    void setup.scheduler.run({ tokensLeft: 1_000, ...step }, async (tokens) => {
+      given = tokens;
+      setup.clock.ms += tokenMs * tokens;
+    });
+    await setup.round();
+    return given;
+  };
+  for (let round = 0; round < 12; round++) {
+    await piece({ isPatient: true, weights: "copy" }, 0.5);
+    await piece({ isPatient: false, weights: "own" }, 4);
+  }
+  expect(await piece({ isPatient: true, weights: "copy" }, 0.5)).toBe(256);
+  expect(await piece({ isPatient: false, weights: "own" }, 4)).toBe(32);
+});

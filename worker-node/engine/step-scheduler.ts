@@ -3,7 +3,12 @@ export interface Step {
   tokensLeft: number;
   /** True for a reading that answers are to notice little of: it takes a share of their time at most, alone all. */
   isPatient?: boolean;
+  /** Which weights it runs on; a copy is read at a speed of its own. */
+  weights?: Weights;
 }
+
+/** The model's own, or a copy's of other bits that is read faster. */
+export type Weights = "own" | "copy";
 
 /**
  * Longest round that reads prompts: so long may an answer wait for its next token beside a prompt, and a cancelled
@@ -42,7 +47,7 @@ export class StepScheduler {
   readonly #nextTurn: (action: () => void) => void;
   #waiting: { step: Step; start: (budgetTokens: number) => Promise<void> }[] = [];
   #roundScheduled = false;
-  #msPerToken: number | undefined;
+  readonly #msPerToken: Record<Weights, number | undefined> = { own: undefined, copy: undefined };
   /** Of a round in which answers take one token each. */
   #answerRoundMs: number | undefined;
   /** What patient steps may take beside others; below 0 what they took too much. They begin after a round of others. */
@@ -104,39 +109,43 @@ export class StepScheduler {
     const joining = isShared && this.#patientMs < 0 ? [] : patient;
     this.#waiting = joining.length === patient.length ? [] : patient;
     const readers = others.filter(({ step }) => step.tokensLeft > 1);
-    const budget = share(this.#readableTokens(), readers.length);
-    const patientBudget = share(isShared ? this.#patientTokens() : this.#readableTokens(), joining.length);
+    const budget = share(this.#readableTokens("own"), readers.length);
+    const patientBudget = ({ weights = "own" }: Step) =>
+      share(isShared ? this.#patientTokens(weights) : this.#readableTokens(weights), joining.length);
     const steps = [
-      ...others.map(({ step, start }) => ({ start, tokens: Math.min(step.tokensLeft, budget) })),
-      ...joining.map(({ step, start }) => ({ start, tokens: Math.min(step.tokensLeft, patientBudget) })),
+      ...others.map(({ step, start }) => ({ start, step, tokens: Math.min(step.tokensLeft, budget) })),
+      ...joining.map(({ step, start }) => ({ start, step, tokens: Math.min(step.tokensLeft, patientBudget(step)) })),
     ];
     const startedMs = this.#now();
     await Promise.all(steps.map(({ start, tokens }) => start(tokens)));
     const elapsedMs = this.#now() - startedMs;
     const evaluated = steps.reduce((sum, { tokens }) => sum + tokens, 0);
     const isReading = readers.length > 0 || !isShared;
-    if (isReading && evaluated >= chunkTokensBounds.smallest) this.#learn(elapsedMs / evaluated);
+    const [weights = "own", ...mixed] = new Set(steps.map(({ step }) => step.weights ?? "own"));
+    // Of two kinds read together neither's speed is known.
+    if (isReading && mixed.length === 0 && evaluated >= chunkTokensBounds.smallest)
+      this.#learn(weights, elapsedMs / evaluated);
     if (isShared) {
-      const patientTokens = steps.slice(others.length).reduce((sum, { tokens }) => sum + tokens, 0);
-      this.#account({ elapsedMs, patientTokens, isReading });
+      const taken = steps.slice(others.length);
+      const readingMs = taken.reduce((sum, { step, tokens }) => sum + tokens * this.#speedOf(step.weights), 0);
+      this.#account({ elapsedMs, readingMs: taken.length === 0 ? undefined : readingMs, isReading });
     }
     this.#roundScheduled = false;
     this.#schedule();
   }
 
-  /** Writes down what patient steps earned and took of a round with others. */
+  /** Writes down what patient steps earned and took of a round with others; `readingMs` is what they should take. */
   #account({
     elapsedMs,
-    patientTokens,
+    readingMs,
     isReading,
   }: {
     elapsedMs: number;
-    patientTokens: number;
+    readingMs: number | undefined;
     isReading: boolean;
   }): void {
     let tookMs = 0;
-    if (patientTokens > 0) {
-      const readingMs = patientTokens * (this.#msPerToken ?? 0);
+    if (readingMs !== undefined) {
       const beyondMs = Math.max(0, elapsedMs - (this.#answerRoundMs ?? 0));
       // A round that other programs held up says nothing of them.
       tookMs = isReading ? readingMs : Math.min(beyondMs, 4 * Math.max(readingMs, this.#answerRoundMs ?? 0));
@@ -146,21 +155,27 @@ export class StepScheduler {
   }
 
   /** Tokens for all patient readers together, beside others. */
-  #patientTokens(): number {
-    const inOneRound = (this.#answerRoundMs ?? 0) / (this.#msPerToken ?? Number.POSITIVE_INFINITY);
+  #patientTokens(weights: Weights): number {
+    const inOneRound = (this.#answerRoundMs ?? 0) / (this.#msPerToken[weights] ?? Number.POSITIVE_INFINITY);
     return Math.max(patience.pieceTokens, Math.min(this.#chunkTokens, Math.floor(inOneRound)));
   }
 
   /** Tokens for all readers together. A power of two, so that small changes of speed don't change how a prompt is cut. */
-  #readableTokens(): number {
-    if (this.#msPerToken === undefined) return chunkTokensBounds.first;
-    const usual = powerOfTwo(readingRoundMs.usual / this.#msPerToken);
-    const slow = Math.max(chunkTokensBounds.smallest, powerOfTwo(readingRoundMs.slow / this.#msPerToken));
+  #readableTokens(weights: Weights): number {
+    const msPerToken = this.#msPerToken[weights];
+    if (msPerToken === undefined) return chunkTokensBounds.first;
+    const usual = powerOfTwo(readingRoundMs.usual / msPerToken);
+    const slow = Math.max(chunkTokensBounds.smallest, powerOfTwo(readingRoundMs.slow / msPerToken));
     return Math.min(this.#chunkTokens, Math.max(usual, Math.min(goodChunkTokens, slow)));
   }
 
-  #learn(msPerToken: number): void {
-    this.#msPerToken = halfway(this.#msPerToken, msPerToken);
+  /** Milliseconds a token; 0 until it is known. */
+  #speedOf(weights: Weights = "own"): number {
+    return this.#msPerToken[weights] ?? 0;
+  }
+
+  #learn(weights: Weights, msPerToken: number): void {
+    this.#msPerToken[weights] = halfway(this.#msPerToken[weights], msPerToken);
   }
 }
 

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { toFloat16 } from "./float16.ts";
+import { fromFloat16, toFloat16 } from "./float16.ts";
 
 /** IEEE 754 binary16 by its definition. */
 function fromHalf(bits: number): number {
@@ -11,6 +11,11 @@ function fromHalf(bits: number): number {
 }
 
 const half = (value: number) => toFloat16(Float32Array.of(value))[0];
+
+test("all sixteen bits stand for the number that the standard gives them", () => {
+  const all = Array.from({ length: 0x10000 }, (_, bits) => bits);
+  expect(all.map(fromFloat16)).toEqual(all.map(fromHalf));
+});
 
 test("every half-precision number is kept as it is", () => {
   const all = Array.from({ length: 0x10000 }, (_, bits) => bits).filter((bits) => !Number.isNaN(fromHalf(bits)));

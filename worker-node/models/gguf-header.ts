@@ -13,11 +13,17 @@ export interface GgufHeaderTensor {
   offsetBytes: number;
   /** `undefined` where the type is newer than `ggufTensorTypes`. */
   sizeBytes: number | undefined;
+  /** Where the header says its type (32 bits), and after it where the data is (64 bits, from {@link GgufHeader.dataStartBytes}). */
+  typeAtBytes: number;
 }
 
 export interface GgufHeader {
   version: number;
   sizeBytes: number;
+  /** Where the tensors' data begins. */
+  dataStartBytes: number;
+  /** Each tensor's data begins at a multiple of it. */
+  alignmentBytes: number;
   metadata: ReadonlyMap<string, GgufHeaderValue>;
   tensors: readonly GgufHeaderTensor[];
 }
@@ -67,25 +73,26 @@ function parseHeader(cursor: GgufCursor, keep: ReadonlySet<string>): GgufHeader 
     const value = cursor.value({ type: cursor.uint32(), wanted: keep.has(key), depth: 0 });
     if (value !== undefined) metadata.set(key, value);
   }
-  const listed: { name: string; shape: number[]; type: number; relativeBytes: number }[] = [];
+  const listed: { name: string; shape: number[]; type: number; typeAtBytes: number; relativeBytes: number }[] = [];
   for (let index = 0; index < tensorCount; index++) {
     const name = cursor.string();
     const dimensions = cursor.uint32();
     if (dimensions > most.dimensions) throw cursor.damaged();
     const shape = Array.from({ length: dimensions }, () => cursor.uint64());
-    listed.push({ name, shape, type: cursor.uint32(), relativeBytes: cursor.uint64() });
+    const typeAtBytes = cursor.position;
+    listed.push({ name, shape, typeAtBytes, type: cursor.uint32(), relativeBytes: cursor.uint64() });
   }
 
   const stated = metadata.get("general.alignment");
-  const alignment = typeof stated === "number" && stated > 0 ? stated : defaultAlignment;
-  const dataStart = Math.ceil(cursor.position / alignment) * alignment;
-  const tensors = listed.map(({ name, shape, type, relativeBytes }): GgufHeaderTensor => {
+  const alignmentBytes = typeof stated === "number" && stated > 0 ? stated : defaultAlignment;
+  const dataStartBytes = Math.ceil(cursor.position / alignmentBytes) * alignmentBytes;
+  const tensors = listed.map(({ name, shape, type, typeAtBytes, relativeBytes }): GgufHeaderTensor => {
     const known = ggufTensorTypes.get(type);
     const elements = shape.reduce((product, length) => product * length, 1);
     const sizeBytes = known && (elements / known.blockElements) * known.blockBytes;
-    const offsetBytes = dataStart + relativeBytes;
+    const offsetBytes = dataStartBytes + relativeBytes;
     if (offsetBytes + (sizeBytes ?? 0) > cursor.sizeBytes) throw cursor.truncated();
-    return { name, shape, type, offsetBytes, sizeBytes };
+    return { name, shape, type, offsetBytes, sizeBytes, typeAtBytes };
   });
-  return { version, sizeBytes: cursor.sizeBytes, metadata, tensors };
+  return { version, sizeBytes: cursor.sizeBytes, dataStartBytes, alignmentBytes, metadata, tensors };
 }
