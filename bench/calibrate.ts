@@ -87,7 +87,7 @@ async function chat({ path, fileSha256, name }: ResolvedModel) {
     provenance:
       `${name}: honest answers of up to 64 or 32 tokens at temperatures 0, 0.7 (top-p 0.9) and 1, each made under one set of ` +
       `conditions and checked under another (${conditions}), prompts of the calibration set. ${machine.cpu}, ` +
-      `${machine.cores} cores. Thresholds: 1.5 times what one honest mean in 2,000 exceeds, and the largest seen. No GPU was measured.`,
+      `${machine.cores} cores. Thresholds: 1.5 times what one honest mean in 200 exceeds. No GPU was measured.`,
   };
 }
 

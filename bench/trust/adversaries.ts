@@ -80,7 +80,7 @@ export const adversaries = {
     source: () => ({ maker: "gemma" }),
     claim: ({ text, ask }, tongue) => inTongue({ text, most: ask.maxTokens }, tongue),
   },
-  q4_0: otherModel("Q4_0 for Q4_1", "q4_0", 200),
+  q4_0: { ...otherModel("Q4_0 for Q4_1", "q4_0", 200), trials: { ...both(200), "T=0.7": 100 } },
   q3_k_s: otherModel("Q3_K_S for Q4_1", "q3_k_s", 75),
   q8_0: otherModel("Q8_0 made of the Q4_1", "q8_0", 75),
   "perturbed-3%": otherModel("weights off by 3 %", "perturbed-3%", 75),
@@ -128,6 +128,11 @@ export const adversaries = {
     ...fromHonest("temperature 0.7 and top-p 0.9 for 1 and 1", asIs),
     trials: { "T=1": 100 },
     source: () => ({ maker: "honest", sampling: "T=0.7" }),
+  },
+  "wide temperature": {
+    ...fromHonest("temperature 1 and top-p 1 for 0.7 and 0.9", asIs),
+    trials: { "T=0.7": 100 },
+    source: () => ({ maker: "honest", sampling: "T=1" }),
   },
   "other seed": {
     ...fromHonest("another seed", asIs),

@@ -14,6 +14,16 @@ const trial = (positions: number): TrialRow => ({
   margins: Array.from({ length: positions }, () => (random() < 0.02 ? random() * 0.4 : 0)),
 });
 
+test("a single honest answer that is far off moves no bound", () => {
+  const rows = Array.from({ length: 1_000 }, () => trial(16));
+  const far = { ...trial(16), margins: [5, ...Array.from({ length: 15 }, () => 0)] };
+  const [without, withIt] = [honestThresholds(rows), honestThresholds([...rows, far])];
+  for (const [at, { meanMargin }] of withIt.thresholds.entries()) {
+    expect(meanMargin / (without.thresholds[at]?.meanMargin ?? 0)).toBeLessThan(1.15);
+  }
+  expect(withIt).toMatchObject({ falseAlarms: 1, honestMaximum: 0.3125 });
+});
+
 test("more positions have a tighter bound, and no honest trial is beyond it", () => {
   const found = honestThresholds(Array.from({ length: 500 }, () => trial(16)));
   const bounds = found.thresholds.map(({ meanMargin }) => meanMargin);

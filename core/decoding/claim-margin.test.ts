@@ -24,11 +24,11 @@ test.each<[guarantee: string, claimed: number[], rules: Partial<DecodingRules>, 
   ["of several claimed the best counts", [6, 9, 8], {}, 1, 1],
   ["and of none there is nothing to count", [], {}, mostMargin, 5],
   ["a token that top-k shut out falls short of the last one let in, too", [4], { topK: 2 }, 2 + 1, 2],
-  ["a token that top-p shut out does as well", [9], { topP: 0.5 }, 1 + 1, 1],
-  ["and one that min-p shut out", [4], { minP: 0.3 }, 2 + 1, 2],
+  ["one that top-p shut out of what the likelier must lose", [9], { topP: 0.5 }, 1 + Math.log(0.62202 / 0.37798), 1],
+  ["and one that min-p shut out of its bound", [4], { minP: 0.3 }, 2 + Math.log(0.3) + 2, 1],
 ])("%s", (_guarantee, claimed, rules, margin, rank) => {
   const found = claimMargin(claimed, candidates, { ...greedy, ...rules }, first);
-  expect(found).toEqual({ margin: expect.closeTo(margin, 10), rank });
+  expect(found).toEqual({ margin: expect.closeTo(margin, 4), rank });
 });
 
 test("penalties count what came before", () => {
@@ -66,4 +66,30 @@ test("a candidate that rounding may have shut out speaks against nobody; one tha
   };
   expect(worst(2.8)).toBe(0);
   expect(worst(2.6)).toBeGreaterThan(1);
+});
+
+test("where the likeliest all but reaches top-p, what comes after it has hardly any margin for being shut out", () => {
+  const rules = { ...greedy, temperature: 0.7, topP: 0.9 };
+  // The likeliest has a share of 0.9002.
+  const near: readonly Candidate[] = [
+    [1, 10],
+    [2, 10 + Math.log(0.09 / 0.9)],
+    [3, 10 + Math.log(0.0098 / 0.9)],
+  ];
+  const margins = Array.from({ length: 2_000 }, (_, position) => {
+    const place = { ...first, position };
+    const { kept } = rankCandidates(near, { ...rules, topP: 0.91 }, place);
+    // Another machine saw 0.8998 and let the second in, which then had the highest score.
+    const choice = kept.toSorted((one, other) => other.score - one.score)[0]?.tokenId ?? 0;
+    expect(kept).toHaveLength(2);
+    return claimMargin([choice], near, rules, place).margin;
+  });
+  expect(margins.filter((margin) => margin > 0).length).toBeGreaterThan(10);
+  expect(Math.max(...margins)).toBeLessThan(0.03);
+  // The control: a token far outside has a margin, whatever its noise.
+  const far = Array.from(
+    { length: 300 },
+    (_, position) => claimMargin([3], near, rules, { ...first, position }).margin,
+  );
+  expect(Math.min(...far)).toBeGreaterThan(1);
 });

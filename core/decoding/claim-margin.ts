@@ -1,3 +1,4 @@
+import { borderDistances } from "./border-distance.ts";
 import {
   type Candidate,
   type DecodingPlace,
@@ -10,9 +11,8 @@ import {
 export const mostMargin = 5;
 
 /**
- * In logits, how far a candidate must be above the first that was shut out to speak against a claim. Closer to the border,
- * another kernel's rounding may have shut it out, and with much noise it would have been the choice: of 191 honest pairs
- * the greatest single margins (1.1 to 1.4) were of this kind.
+ * How far inside the border a candidate must be to speak against a claim, in logits (`border-distance.ts`). Closer to it,
+ * another kernel's rounding may have shut it out, and with much noise it would have been the choice.
  */
 export const borderLogits = 0.25;
 
@@ -20,8 +20,8 @@ export const borderLogits = 0.25;
 export interface Margin {
   /**
    * By how many logits the claimed token falls short of being the choice: 0 where it is, at most {@link mostMargin}. It
-   * is what the score falls short of the best that is clear of the border ({@link borderLogits}), plus, for a token that top-k, top-p or min-p shut out, what its logit
-   * falls short of the last one let in.
+   * is what the score falls short of the best that is clear of the border ({@link borderLogits}), plus, for a token that
+   * top-k, top-p or min-p shut out, how far outside it is.
    */
   margin: number;
   /** How many candidates clear of the border come before it: 0 where it is the choice, the number of candidates where it is none. */
@@ -40,10 +40,9 @@ export function claimMargin(
   place: DecodingPlace,
 ): Margin {
   const { adjusted, kept } = rankCandidates(candidates, rules, place);
-  const last = kept.at(-1);
-  if (last === undefined) return { margin: mostMargin, rank: 0 };
-  const border = (adjusted[kept.length]?.[1] ?? Number.NEGATIVE_INFINITY) + borderLogits;
-  const clear = kept.filter(({ logit }, at) => at === 0 || logit >= border);
+  if (kept.length === 0) return { margin: mostMargin, rank: 0 };
+  const distances = borderDistances(adjusted, rules);
+  const clear = kept.filter((_, at) => (distances[at] ?? 0) <= -borderLogits);
   const best = Math.max(...clear.map(({ score }) => score));
   let least: Margin = { margin: mostMargin, rank: adjusted.length };
   for (const tokenId of claimed) {
@@ -51,7 +50,7 @@ export function claimMargin(
     const found = adjusted[place0];
     if (found === undefined) continue;
     const score = scoreOf(tokenId, found[1], rules, place);
-    const shortOfKept = place0 < kept.length ? 0 : last.logit - found[1];
+    const shortOfKept = place0 < kept.length ? 0 : Math.max(0, distances[place0] ?? 0);
     const margin = Math.min(mostMargin, Math.max(0, best - score) + shortOfKept);
     const before = clear.filter((each) => each.score > score && each.tokenId !== tokenId).length;
     const rank = place0 < kept.length ? before : Math.max(before, clear.length);

@@ -22,7 +22,7 @@ def noise(seed, position, token):
 
 
 def rank(logits, rules, counts, position):
-    """All candidates, likeliest first, as (token, logit, score), and how many of them may be chosen."""
+    """All candidates, likeliest first, as (token, logit, score); how many may be chosen; how many top-k leaves, and their weights."""
     bias = dict(rules.get("logitBias", []))
     adjusted = []
     for token, logit in logits.items():
@@ -32,26 +32,54 @@ def rank(logits, rules, counts, position):
         heat = rules["temperature"]
         adjusted.append((token, logit, logit + heat * noise(rules["seed"], position, token) if heat else logit))
     adjusted.sort(key=lambda each: (-each[1], each[0]))
-    kept = adjusted[: min(64, rules.get("topK", 64))]
-    weights = [math.exp(logit - kept[0][1]) for _, logit, _ in kept]
+    count = min(64, rules.get("topK", 64), len(adjusted))
+    most = adjusted[0][1]
+    weights = [math.exp(logit - most) for _, logit, _ in adjusted[:count]]
+    kept = count
     if rules["topP"] < 1:
         reached, wanted = 0, rules["topP"] * sum(weights)
         for place, weight in enumerate(weights):
             reached += weight
             if reached >= wanted:
-                kept = kept[: place + 1]
+                kept = place + 1
                 break
-    likely = [weight >= rules.get("minP", 0) for weight in weights[: len(kept)]] + [False]
-    return adjusted, likely.index(False)
+    likely = [weight >= rules.get("minP", 0) for weight in weights[:kept]] + [False]
+    return adjusted, likely.index(False), count, weights
 
 
-def margin(claimed, adjusted, kept):
-    border = adjusted[kept][1] + 0.25 if kept < len(adjusted) else -math.inf
-    clear = [each for at, each in enumerate(adjusted[:kept]) if at == 0 or each[1] >= border]
+def distance(at, adjusted, count, weights, rules):
+    """By how many logits a candidate is outside what may be chosen; negative inside."""
+    if at == 0:
+        return -math.inf
+    logits = [logit for _, logit, _ in adjusted] + [-math.inf]
+    found = [logits[count if at < count else count - 1] - logits[at]]
+    if rules.get("minP", 0):
+        found.append(logits[0] + math.log(rules["minP"]) - logits[at])
+    if rules["topP"] < 1:
+        here = min(at, count - 1)
+
+        def beyond(before):
+            share = before / sum(weights)
+            odds = math.inf if share >= 1 else math.log(share / (1 - share)) if share else -math.inf
+            return odds - math.log(rules["topP"] / (1 - rules["topP"]))
+
+        outside = beyond(sum(weights[:here])) >= 0
+        ways = range(here + 1) if outside else range(here, count)
+        if outside:
+            found.append(min(max(logits[way] - logits[here], beyond(sum(weights[:way]))) for way in ways))
+        else:
+            rest = [sum(weights[: way + 1]) - weights[here] for way in ways]
+            found.append(-min(max(logits[here] - logits[way], -beyond(before)) for way, before in zip(ways, rest)))
+    return max(found)
+
+
+def margin(claimed, adjusted, kept, count, weights, rules):
+    far = [distance(at, adjusted, count, weights, rules) for at in range(len(adjusted))]
+    clear = [each for at, each in enumerate(adjusted[:kept]) if far[at] <= -0.25]
     best, least = max(score for _, _, score in clear), (5, len(adjusted))
     for place, (token, logit, score) in enumerate(adjusted):
         if token in claimed:
-            short = 0 if place < kept else adjusted[kept - 1][1] - logit
+            short = 0 if place < kept else max(0, far[place])
             before = sum(other > score and each != token for each, _, other in clear)
             least = min(least, (min(5, max(0, best - score) + short), before if place < kept else max(before, len(clear))))
     return least
@@ -67,11 +95,11 @@ def disputed(vectors):
         counts = {}
         for position, step in enumerate(answer["steps"]):
             logits = {id: logit for id, logit in enumerate(step["logits"]) if id not in step["forbidden"]}
-            adjusted, kept = rank(logits, answer["rules"], counts, position)
+            adjusted, kept, count, weights = rank(logits, answer["rules"], counts, position)
             if max(adjusted[:kept], key=lambda each: each[2])[0] != step["choice"]:
                 yield f"{answer['name']}, position {position}: choice"
             for claim in step["claims"]:
-                found, before = margin(claim["tokenIds"], adjusted, kept)
+                found, before = margin(claim["tokenIds"], adjusted, kept, count, weights, answer["rules"])
                 if abs(found - claim["margin"]) > 1e-9 or before != claim["rank"]:
                     yield f"{answer['name']}, position {position}: margin of {claim['tokenIds']}"
             counts[step["choice"]] = counts.get(step["choice"], 0) + 1
