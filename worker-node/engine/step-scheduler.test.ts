@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { StepScheduler } from "./step-scheduler.ts";
+import { StepScheduler, type Weights } from "./step-scheduler.ts";
 
 /** A scheduler whose turns and clock are moved by hand, and which writes down what ran in each round. */
 function table(chunkTokens: number) {
@@ -149,7 +149,17 @@ test("a step is never given more than it asked for", async () => {
 });
 
 /** Rounds of one answer of 10 ms a token, with a patient reading of so many tokens, each taking `readMs`, beside it. */
-async function besideAnswer({ rounds, readMs, tokens }: { rounds: number; readMs: number; tokens: number }) {
+async function besideAnswer({
+  rounds,
+  readMs,
+  tokens,
+  weights = "own",
+}: {
+  rounds: number;
+  readMs: number;
+  tokens: number;
+  weights?: Weights;
+}) {
   const setup = table(512);
   for (let round = 0; round < 12; round++) await budgetsOf(setup, { readers: 1, others: 0, tokenMs: readMs });
   const startedMs = setup.clock.ms;
@@ -158,7 +168,7 @@ async function besideAnswer({ rounds, readMs, tokens }: { rounds: number; readMs
   const read = () => {
     if (left === 0) return;
     void setup.scheduler
-      .run({ tokensLeft: left, isPatient: true }, async (budget) => {
+      .run({ tokensLeft: left, isPatient: true, weights }, async (budget) => {
         left -= budget;
         pieces.push(budget);
         setup.clock.ms += budget * readMs;
@@ -176,10 +186,14 @@ async function besideAnswer({ rounds, readMs, tokens }: { rounds: number; readMs
   return { ...setup, pieces, left: () => left, slower: (setup.clock.ms - startedMs) / (10 * rounds) - 1 };
 }
 
-test.each([0.05, 1, 3, 12])(
-  "a patient reading of %d ms a token slows answers by less than a tenth, and goes on",
-  async (readMs) => {
-    const { slower, pieces } = await besideAnswer({ rounds: 4_000, readMs, tokens: 1_000_000 });
+test.each<[readMs: number, weights: Weights]>([
+  ...[0.05, 1, 3, 12].map((readMs): [number, Weights] => [readMs, "own"]),
+  [3, "copy"],
+  [12, "copy"],
+])(
+  "a patient reading of %d ms a token (%s weights) slows answers by less than a tenth, and goes on",
+  async (readMs, weights) => {
+    const { slower, pieces } = await besideAnswer({ rounds: 4_000, readMs, tokens: 1_000_000, weights });
     expect(slower).toBeLessThan(0.1);
     expect(slower).toBeGreaterThan(0.04);
     expect(pieces.length).toBeGreaterThan(0);
@@ -207,7 +221,7 @@ test("patient readings share a round", async () => {
 
 test("a copy's weights are read at a speed of their own", async () => {
   const setup = table(512);
-  const piece = async (step: { isPatient: boolean; weights: "own" | "copy" }, tokenMs: number) => {
+  const piece = async (step: { isPatient: boolean; weights: Weights }, tokenMs: number) => {
     let given = 0;
     void setup.scheduler.run({ tokensLeft: 1_000, ...step }, async (tokens) => {
       given = tokens;

@@ -169,9 +169,9 @@ export class StepScheduler {
     return Math.min(this.#chunkTokens, Math.max(usual, Math.min(goodChunkTokens, slow)));
   }
 
-  /** Milliseconds a token; 0 until it is known. */
+  /** Milliseconds a token; 0 until one is known. A copy whose speed is not is taken for no faster than the model. */
   #speedOf(weights: Weights = "own"): number {
-    return this.#msPerToken[weights] ?? 0;
+    return this.#msPerToken[weights] ?? this.#msPerToken.own ?? 0;
   }
 
   #learn(weights: Weights, msPerToken: number): void {
