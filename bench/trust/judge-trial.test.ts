@@ -14,6 +14,7 @@ const row = ({ margins, copyMargins }: Pick<TrialRow, "margins" | "copyMargins">
 test.each<[guarantee: string, file: number, copy: number, outcome: string, isReadTwice: boolean]>([
   ["what both find right is plausible at the first reading", 0, 0.001, "plausible", false],
   ["what the copy alone doubts is read again and plausible", 0.001, 0.4, "plausible", true],
+  ["what the copy finds just within the bound is read again", 0.4, 0.03, "implausible", true],
   ["what both doubt is implausible", 0.4, 0.4, "implausible", true],
   ["what the copy finds right is not read again", 0.4, 0.001, "plausible", false],
 ])("%s", (_guarantee, file, copy, outcome, isReadTwice) => {

@@ -1,6 +1,7 @@
 import { findCatalogueModel } from "../../core/model/catalogue.ts";
 import { type Calibration, calibrationOf } from "../../core/validation/calibration.ts";
-import { type CheckVerdict, judgeCheck, judgeMargins } from "../../core/validation/judge-check.ts";
+import { isPlausibleByCopy } from "../../core/validation/is-plausible-by-copy.ts";
+import { type CheckVerdict, judgeCheck } from "../../core/validation/judge-check.ts";
 import type { TrialRow } from "./trial-row.ts";
 
 /** By which the rows of the table are judged: the honest model's. */
@@ -21,8 +22,7 @@ export function judgeCopyFirst(
   const { copyMargins, positions, tokens: answerTokens } = row;
   if (copyMargins === undefined) throw new Error(`${row.adversary} ${row.promptId} was not read by the copy`);
   const findings = positions.map((position, at) => ({ position, margin: copyMargins[at] ?? 0, rank: 0 }));
-  const { isMarginBad, isEndMarginBad } = judgeMargins(findings, { answerTokens, calibration });
-  const isReadTwice = isMarginBad || isEndMarginBad;
+  const isReadTwice = !isPlausibleByCopy(findings, { answerTokens, calibration });
   return { verdict: judgeTrial(isReadTwice ? row : { ...row, margins: copyMargins }, calibration), isReadTwice };
 }
 

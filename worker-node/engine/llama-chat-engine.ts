@@ -1,6 +1,6 @@
 import type { LlamaContext, LlamaModel, Token } from "node-llama-cpp";
 import type { Calibration } from "../../core/validation/calibration.ts";
-import { judgeMargins } from "../../core/validation/judge-check.ts";
+import { isPlausibleByCopy } from "../../core/validation/is-plausible-by-copy.ts";
 import type { CheckReport, Finding } from "../../core/wire/node-frame.ts";
 import type { ChatInput, CheckInput, CompletionInput, Sampling } from "../../core/wire/task-input.ts";
 import { AnswerChooser } from "./answer-chooser.ts";
@@ -242,7 +242,7 @@ export class LlamaChatEngine implements Engine {
     return { findings, ...ending, isEndRight: ending.isEndRight && isPossible };
   }
 
-  /** What the copy finds, where that is plausible: against an answer speaks only what the model itself has found. */
+  /** What the copy finds, where that is clearly plausible: against an answer speaks only what the model itself has found. */
   async #plausibleByCopy(
     { tokenIds }: CheckInput,
     read: (slots: SlotPool<SequenceSlot>) => Promise<Finding[]>,
@@ -250,8 +250,7 @@ export class LlamaChatEngine implements Engine {
     if (this.#copy === undefined) return undefined;
     const { slots, calibration } = this.#copy;
     const findings = await read(slots);
-    const { isMarginBad, isEndMarginBad } = judgeMargins(findings, { answerTokens: tokenIds.length, calibration });
-    return isMarginBad || isEndMarginBad ? undefined : findings;
+    return isPlausibleByCopy(findings, { answerTokens: tokenIds.length, calibration }) ? findings : undefined;
   }
 
   async #findings(
