@@ -45,7 +45,7 @@ export async function loadEngines(options: EngineOptions): Promise<{ llama: Llam
   let threads = chosen;
   const models: LoadedModel[] = [];
   try {
-    for (const model of options.models) {
+    for (const [at, model] of options.models.entries()) {
       const engine = await loadLlamaEngine({
         llama,
         modelPath: model.path,
@@ -53,7 +53,7 @@ export async function loadEngines(options: EngineOptions): Promise<{ llama: Llam
         slots: options.slots,
         contextTokens: Math.min(options.contextTokens, model.trainedContextTokens),
         threads,
-        copy: await copyOf(model, { ...options, isOnCpu: llama.gpu === false }),
+        copy: await copyOf(options.models.slice(at), { ...options, isOnCpu: llama.gpu === false }),
         logError: out,
       });
       const trial = await tryThreads({
@@ -81,13 +81,15 @@ export async function loadEngines(options: EngineOptions): Promise<{ llama: Llam
   }
 }
 
-/** A GPU multiplies many tokens at once in every format. */
+/** A GPU multiplies many tokens at once in every format. What this model and those after it need is left free. */
 async function copyOf(
-  model: ResolvedModel,
+  [model, ...later]: readonly ResolvedModel[],
   { isOnCpu, copiesIn, out }: Pick<EngineOptions, "copiesIn" | "out"> & { isOnCpu: boolean },
 ): Promise<{ path: string; calibration: Calibration } | undefined> {
-  if (!isOnCpu || copiesIn === undefined || model.kind !== "chat") return undefined;
-  const path = await holdReadingCopy(model, { cacheDir: copiesIn, out });
+  if (!isOnCpu || copiesIn === undefined || model?.kind !== "chat") return undefined;
+  const neededBytes = [model, ...later].reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
+  const freeBytes = process.availableMemory() - neededBytes;
+  const path = await holdReadingCopy(model, { cacheDir: copiesIn, out, freeBytes });
   return path === undefined ? undefined : { path, calibration: calibrationOf(model.fileSha256) };
 }
 

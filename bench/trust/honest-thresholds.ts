@@ -1,5 +1,6 @@
 import { mostMargin } from "../../core/decoding/claim-margin.ts";
 import { type Calibration, thresholdFor } from "../../core/validation/calibration.ts";
+import { grossTimes } from "../../core/validation/judge-check.ts";
 import { clopperPearson } from "./intervals.ts";
 import { seededRandom } from "./seeded-random.ts";
 import type { TrialRow } from "./trial-row.ts";
@@ -14,8 +15,6 @@ const draws = 40_000;
 const tail = 0.005;
 /** Kept beyond that quantile: for the rest of the tail, another processor, another driver, other prompts. */
 const safety = 1.5;
-/** A failure that is so many times beyond the threshold is gross; an honest pair is never known to be beyond it at all. */
-const grossTimes = 4;
 /** At the end alone a lone rounding decides, so twice what one place in 10,000 exceeds; an invented end is beyond any. */
 const endMargins = { tail: 0.0001, times: 2, least: 1.5, most: 3 } as const;
 

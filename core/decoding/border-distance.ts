@@ -2,23 +2,23 @@ import { type Candidate, candidateTokens, type DecodingRules } from "./ranked-ca
 
 /**
  * How far each candidate is from the border of what top-k, top-p and min-p let through, in logits: above 0 outside, by what
- * would have to change for it to be let in; 0 or below inside, by what would have to change to shut it out. The likeliest
- * is inside by any change (−∞). `adjusted` are candidates in the order of docs/SAMPLING.md, whose section on margins
- * this is; the result has their length and order.
+ * would have to change for it to be let in; 0 or below inside, by what would have to change to shut it out (−∞:
+ * nothing can). `adjusted` are candidates in the order of docs/SAMPLING.md, whose section on margins this is; the result
+ * has their length and order.
  */
 export function borderDistances(
   adjusted: readonly Candidate[],
   { topK = candidateTokens, topP, minP = 0 }: Pick<DecodingRules, "topK" | "topP" | "minP">,
 ): number[] {
   const logits = adjusted.map(([, logit]) => logit);
-  const most = logits[0] ?? 0;
   const count = Math.min(candidateTokens, topK);
   const byTopP = topP < 1 ? topPDistances(logits.slice(0, count), topP) : [];
   return logits.map((logit, at) => {
-    if (at === 0) return Number.NEGATIVE_INFINITY;
     const beside = logits[at < count ? count : count - 1] ?? Number.NEGATIVE_INFINITY;
     // What top-k shut out would come in as the last.
     const ofTopP = byTopP[Math.min(at, count - 1)] ?? Number.NEGATIVE_INFINITY;
+    // The likeliest is beside the next, which may overtake it.
+    const most = logits[at === 0 ? 1 : 0] ?? Number.NEGATIVE_INFINITY;
     const ofMinP = minP === 0 ? Number.NEGATIVE_INFINITY : most + Math.log(minP) - logit;
     return Math.max(beside - logit, ofTopP, ofMinP);
   });

@@ -93,3 +93,21 @@ test("where the likeliest all but reaches top-p, what comes after it has hardly 
   );
   expect(Math.min(...far)).toBeGreaterThan(1);
 });
+
+test.each<[rule: string, rules: Partial<DecodingRules>]>([
+  ["top-k of one", { topK: 1 }],
+  ["a top-p of next to nothing", { topP: 2.2e-16 }],
+  ["a low top-p", { topP: 0.3 }],
+  ["a min-p of 1", { minP: 1 }],
+])("two that are all but alike: which of them %s leaves is nobody's fault, whatever their noise", (_rule, some) => {
+  const rules = { ...greedy, temperature: 1, ...some };
+  const theirs: readonly Candidate[] = [[1, 10], [2, 9.995], [3, 5]]; // biome-ignore format: one line
+  const ours: readonly Candidate[] = [[1, 9.997], [2, 9.998], [3, 5]]; // biome-ignore format: one line
+  for (let position = 0; position < 300; position++) {
+    const place = { ...first, position };
+    const choice = chooseToken(theirs, rules, place) ?? 0;
+    expect(claimMargin([choice], ours, rules, place).margin).toBeLessThan(0.01);
+    // The control: one that is far off has a margin.
+    expect(claimMargin([3], ours, rules, place).margin).toBeGreaterThan(2);
+  }
+});

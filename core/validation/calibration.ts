@@ -19,7 +19,7 @@ export const calibrationSchema = z.strictObject({
   isMeasured: z.boolean(),
   /** Ascending, the first from 1 position: the fewer are looked at, the wider an honest mean scatters. */
   thresholds: z.array(marginThresholdSchema).min(1).max(16),
-  /** From here on a failure is gross: no honest pair of any backend came near. */
+  /** From here on a failure is gross, of few positions from four times their bound on: no honest pair came near. */
   grossMeanMargin: z.number().positive().max(mostMargin),
   /** At the end's place alone: a model that ended here, or would not have. */
   endMargin: z.number().positive().max(mostMargin),

@@ -35,6 +35,8 @@ describe("an answer is", () => {
     ["grossly so far above it", same(0.21, 16), ["margin"], true],
     ["given more room where few places were looked at", same(0.4, 15), [], false],
     ["implausible for one token that cannot be, among 16", [5, ...same(0, 15)], ["margin"], true],
+    ["not grossly so where few places were looked at, up to four times their bound", same(1.9, 3), ["margin"], false],
+    ["grossly so beyond that", same(2.1, 3), ["margin"], true],
     ["plausible where nothing was looked at", [], [], false],
   ])("%s", (_what, margins, reasons, isGross) => {
     const verdict = judgeCheck(reportOf(margins), claimsOf(margins.length), calibration);

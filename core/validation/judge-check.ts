@@ -7,6 +7,9 @@ import { type Calibration, thresholdFor } from "./calibration.ts";
 export const doubtSchema = z.enum(["margin", "end", "end_margin", "text", "prompt_tokens", "commitment", "vectors"]);
 export type Doubt = z.infer<typeof doubtSchema>;
 
+/** A failure that is so many times beyond its bound is gross. */
+export const grossTimes = 4;
+
 /** What one validator's report says of an answer. */
 export const checkVerdictSchema = z.strictObject({
   outcome: z.enum(["plausible", "implausible"]),
@@ -64,13 +67,21 @@ export function judgeCheck(
     outcome: reasons.length === 0 ? "plausible" : "implausible",
     // What text ids spell and what was signed is computed, not measured: no rounding makes it differ.
     isGross:
-      (isMarginBad && meanMargin >= calibration.grossMeanMargin) || !report.isTextOfTokens || !claims.isCommitmentGood,
+      (isMarginBad && meanMargin >= grossFrom(calibration, findings.length)) ||
+      !report.isTextOfTokens ||
+      !claims.isCommitmentGood,
     meanMargin,
     endMargin,
     worstRank: findings.reduce((worst, { rank }) => Math.max(worst, rank), 0),
     positions: findings.length,
     reasons,
   };
+}
+
+/** From which mean on so many positions are gross: where there are few, an honest mean scatters as their bound does. */
+function grossFrom(calibration: Calibration, positions: number): number {
+  const ofBound = grossTimes * thresholdFor(calibration, positions);
+  return Math.max(calibration.grossMeanMargin, Math.min(mostMargin, ofBound));
 }
 
 /** What the margins alone say of an answer of so many tokens; good ones where no position was looked at. */

@@ -142,6 +142,8 @@ export const checkInputSchema = z.strictObject({
   stopSequence: z.string().max(limits.stopSequenceCharacters).optional(),
   /** Of the node that answered: where its answer may end by length. Absent is the checking node's own. */
   contextTokens: z.int().positive().optional(),
+  /** Several nodes made it and each is judged by its own part: the model's own file must be read, and no copy first. */
+  isOfSeveral: z.literal(true).optional(),
   /**
    * Positions to look at, ascending, counted from 0; the number of ids stands for the answer's end, where the model
    * ended it.

@@ -221,6 +221,7 @@ export class AuditObject extends DurableObject<Env> {
     return {
       ...({ kind: "check", of, tokenIds, text, finishReason, contextTokens } as const),
       ...(stopSequence === null ? {} : { stopSequence }),
+      ...(order.parts.length > 1 ? { isOfSeveral: true } : {}),
       positions: drawPositions(tokenIds.length, { endsByModel, random }),
     };
   }

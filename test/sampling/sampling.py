@@ -49,12 +49,10 @@ def rank(logits, rules, counts, position):
 
 def distance(at, adjusted, count, weights, rules):
     """By how many logits a candidate is outside what may be chosen; negative inside."""
-    if at == 0:
-        return -math.inf
     logits = [logit for _, logit, _ in adjusted] + [-math.inf]
     found = [logits[count if at < count else count - 1] - logits[at]]
     if rules.get("minP", 0):
-        found.append(logits[0] + math.log(rules["minP"]) - logits[at])
+        found.append(logits[0 if at else 1] + math.log(rules["minP"]) - logits[at])
     if rules["topP"] < 1:
         here = min(at, count - 1)
 
@@ -76,7 +74,7 @@ def distance(at, adjusted, count, weights, rules):
 def margin(claimed, adjusted, kept, count, weights, rules):
     far = [distance(at, adjusted, count, weights, rules) for at in range(len(adjusted))]
     clear = [each for at, each in enumerate(adjusted[:kept]) if far[at] <= -0.25]
-    best, least = max(score for _, _, score in clear), (5, len(adjusted))
+    best, least = max((score for _, _, score in clear), default=-math.inf), (5, len(adjusted))
     for place, (token, logit, score) in enumerate(adjusted):
         if token in claimed:
             short = 0 if place < kept else max(0, far[place])

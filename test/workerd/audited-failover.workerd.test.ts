@@ -62,7 +62,7 @@ test("an answer that one honest node began and another ended is checked as one a
   expect(text).toBe(textOf(honest));
   expect(await untilOutcome(begins)).toBe("valid");
   expect(await untilOutcome(ends)).toBe("valid");
-  expect(validators.flatMap(({ checks }) => checks)[0]).toMatchObject({ tokenIds: honest });
+  expect(validators.flatMap(({ checks }) => checks)[0]).toMatchObject({ tokenIds: honest, isOfSeveral: true });
 });
 
 test("who forged the beginning of an answer has failed; who went on from it honestly has not", async () => {

@@ -244,12 +244,14 @@ export class LlamaChatEngine implements Engine {
 
   /** What the copy finds, where that is clearly plausible: against an answer speaks only what the model itself has found. */
   async #plausibleByCopy(
-    { tokenIds }: CheckInput,
+    { tokenIds, isOfSeveral }: CheckInput,
     read: (slots: SlotPool<SequenceSlot>) => Promise<Finding[]>,
   ): Promise<Finding[] | undefined> {
-    if (this.#copy === undefined) return undefined;
+    if (this.#copy === undefined || isOfSeveral === true) return undefined;
     const { slots, calibration } = this.#copy;
-    const findings = await read(slots);
+    const findings = await read(slots).catch(() => undefined);
+    // What went wrong with the copy is not the answer's fault. An abort ends the reading of the file at once.
+    if (findings === undefined) return undefined;
     return isPlausibleByCopy(findings, { answerTokens: tokenIds.length, calibration }) ? findings : undefined;
   }
 

@@ -44,7 +44,9 @@ export async function loadLlamaEngine({
   copy?: { path: string; calibration: Calibration } | undefined;
   logError?: (message: string) => void;
 }): Promise<Engine> {
-  const model = await llama.loadModel({ modelPath, ...(loadSignal === undefined ? {} : { loadSignal }) });
+  const signal = loadSignal === undefined ? {} : { loadSignal };
+  const model = await llama.loadModel({ modelPath, ...signal });
+  let opened: ReadingCopy | undefined;
   try {
     const contextTokens = Math.min(wantedContextTokens, model.trainContextSize);
     if (kind === "embedding") {
@@ -61,9 +63,11 @@ export async function loadLlamaEngine({
       threads,
       failedCreationRemedy: false,
     });
-    const opened = copy && (await openCopy({ llama, ...copy, contextTokens, batchSize: chunk + 1, threads, logError }));
+    const size = { contextTokens, batchSize: chunk + 1, threads };
+    opened = copy && (await openCopy({ llama, ...copy, ...size, signal, logError }));
     return new LlamaChatEngine({ context, contextTokens, chunkTokens: chunk, copy: opened });
   } catch (error) {
+    await opened?.context.model.dispose();
     await model.dispose();
     throw error;
   }
@@ -76,6 +80,7 @@ async function openCopy({
   contextTokens,
   batchSize,
   threads,
+  signal,
   logError,
 }: {
   llama: Llama;
@@ -84,16 +89,18 @@ async function openCopy({
   contextTokens: number;
   batchSize: number;
   threads: number;
+  signal: { loadSignal?: AbortSignal };
   logError: (message: string) => void;
 }): Promise<ReadingCopy | undefined> {
   let model: LlamaModel | undefined;
   try {
-    model = await llama.loadModel({ modelPath: path });
+    model = await llama.loadModel({ modelPath: path, ...signal });
     const size = { contextSize: contextTokens, batchSize };
     const context = await model.createContext({ sequences: 1, ...size, threads, failedCreationRemedy: false });
     return { context, calibration };
   } catch (error) {
     await model?.dispose();
+    signal.loadSignal?.throwIfAborted();
     const reason = error instanceof Error ? error.message : String(error);
     logError(`warning: checks read the model's own file, since its copy ${path} can't be loaded: ${reason}`);
     return undefined;

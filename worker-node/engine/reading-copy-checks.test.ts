@@ -58,6 +58,11 @@ test("an answer that the copy finds plausible is not read again", async () => {
   expect(meanMargin(await check(await load(other), claim))).toBeGreaterThan(0.3);
 });
 
+test("an answer of several nodes, each judged by its own part, is read by the file", async () => {
+  const claim = claimOf(asking, await ask(await load(one), asking));
+  expect(meanMargin(await check(await load(other, copy), { ...claim, isOfSeveral: true }))).toBeGreaterThan(0.3);
+});
+
 test("what the copy holds against an answer counts for nothing until the model itself has read it", async () => {
   const [honest, withCopy] = [await load(one), await load(one, other)];
   const claim = claimOf(asking, await ask(honest, asking));

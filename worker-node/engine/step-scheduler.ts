@@ -128,10 +128,19 @@ export class StepScheduler {
     if (isShared) {
       const taken = steps.slice(others.length);
       const readingMs = taken.reduce((sum, { step, tokens }) => sum + tokens * this.#speedOf(step.weights), 0);
+      if (!isReading) this.#learnBeside(taken, elapsedMs);
       this.#account({ elapsedMs, readingMs: taken.length === 0 ? undefined : readingMs, isReading });
     }
     this.#roundScheduled = false;
     this.#schedule();
+  }
+
+  /** A node that is never without answers learns the speed of a copy by what a round with it took longer. */
+  #learnBeside(taken: readonly { step: Step; tokens: number }[], elapsedMs: number): void {
+    const tokens = taken.reduce((sum, each) => sum + each.tokens, 0);
+    if (this.#answerRoundMs === undefined || tokens < chunkTokensBounds.smallest) return;
+    if (taken.some(({ step }) => step.weights !== "copy")) return;
+    this.#learn("copy", Math.max(0, elapsedMs - this.#answerRoundMs) / tokens);
   }
 
   /** Writes down what patient steps earned and took of a round with others; `readingMs` is what they should take. */

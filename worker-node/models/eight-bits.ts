@@ -17,7 +17,7 @@ export const offsetFormats: ReadonlyMap<number, { bits: 4 | 5 }> = new Map([
 
 /**
  * Blocks of Q4_1 or Q5_1 as blocks of Q8_0, of as many weights: the same bytes that llama.cpp's quantiser makes of them.
- * Each weight is off by at most 1/254 of its block's largest. Throws `RangeError` for another format and for bytes that
+ * Each weight is off by at most 1/226 of its block's largest. Throws `RangeError` for another format and for bytes that
  * are no whole number of blocks.
  */
 export function toEightBits(blocks: Uint8Array, type: number): Uint8Array {

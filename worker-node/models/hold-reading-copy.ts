@@ -1,5 +1,5 @@
-import { mkdir, rename, rm, stat } from "node:fs/promises";
-import { join } from "node:path";
+import { mkdir, readdir, rename, rm, stat } from "node:fs/promises";
+import { basename, dirname, join } from "node:path";
 import { randomText } from "../../core/ids.ts";
 import { modelDir } from "./cache-dir.ts";
 import { readGgufHeader } from "./gguf-header.ts";
@@ -7,6 +7,7 @@ import { megabytes } from "./progress-bar.ts";
 import { readingCopyBytes, writeReadingCopy } from "./reading-copy.ts";
 import type { ResolvedModel } from "./store.ts";
 
+const draftAgeMs = 3_600_000;
 /** A copy may take so much of the memory that is free when it is made. */
 const memoryShare = 1 / 4;
 
@@ -40,6 +41,7 @@ export async function holdReadingCopy(
   const draft = `${target}.${randomText(8)}.part`;
   try {
     await mkdir(modelDir(cacheDir, name), { recursive: true });
+    await removeOldDrafts(target);
     writeReadingCopy({ source: path, target: draft });
     await rename(draft, target);
     return target;
@@ -48,6 +50,16 @@ export async function holdReadingCopy(
     const reason = error instanceof Error ? error.message : String(error);
     out(`warning: ${name}: checks read the file itself, since no copy could be written: ${reason}`);
     return undefined;
+  }
+}
+
+/** Those of nodes that ended while they made one; nobody takes an hour. */
+async function removeOldDrafts(target: string): Promise<void> {
+  for (const entry of await readdir(dirname(target))) {
+    if (!entry.startsWith(`${basename(target)}.`)) continue;
+    const draft = join(dirname(target), entry);
+    const made = await stat(draft).catch(() => undefined);
+    if (made !== undefined && Date.now() - made.mtimeMs > draftAgeMs) await rm(draft, { force: true });
   }
 }
 

@@ -1,4 +1,13 @@
-import { mkdtempSync, readFileSync, rmSync, statSync, truncateSync } from "node:fs";
+import {
+  existsSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  truncateSync,
+  utimesSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
@@ -83,8 +92,13 @@ describe("a held copy", () => {
     expect(await hold()).toEqual({ path, lines: [] });
     expect(statSync(path).mtimeMs).toBe(mtimeMs);
     truncateSync(path, 100);
+    // What another node left, long ago and just now.
+    const drafts = ["old", "new"].map((name) => `${path}.${name}.part`);
+    for (const draft of drafts) writeFileSync(draft, "");
+    utimesSync(drafts[0] ?? "", 0, 0);
     expect((await hold()).path).toBe(path);
     expect(statSync(path).size).toBe(size);
+    expect(drafts.map((draft) => existsSync(draft))).toEqual([false, true]);
   });
 
   test("is not made where memory is short or the cache can't be written, which is said", async () => {

@@ -1,7 +1,9 @@
-import { closeSync, ftruncateSync, openSync, readSync, writeSync } from "node:fs";
+import { closeSync, fsyncSync, ftruncateSync, openSync, readSync, writeSync } from "node:fs";
 import { offsetFormats, q8_0, toEightBits } from "./eight-bits.ts";
 import { type GgufHeader, type GgufHeaderTensor, readGgufHeader } from "./gguf-header.ts";
 
+/** Node reads and writes no more than 2 GiB at once. */
+const mostAtOnceBytes = 2 ** 30;
 /** Of a file's bytes of weights, so much must be of formats that are read slowly. */
 const leastShare = 0.5;
 
@@ -25,8 +27,10 @@ export function writeReadingCopy({ source, target }: { source: string; target: s
   const header = readGgufHeader(source);
   const { dataStartBytes } = header;
   const { places, sizeBytes: copyBytes } = layoutOf(header);
-  const [from, to] = [openSync(source, "r"), openSync(target, "w")];
+  const from = openSync(source, "r");
+  let to: number | undefined;
   try {
+    to = openSync(target, "w");
     ftruncateSync(to, copyBytes);
     const start = readAt(from, { offsetBytes: 0, sizeBytes: dataStartBytes });
     for (const { tensor, startBytes } of places) {
@@ -38,9 +42,11 @@ export function writeReadingCopy({ source, target }: { source: string; target: s
       start.writeBigUInt64LE(BigInt(startBytes), typeAtBytes + 4);
     }
     writeAt(to, start, 0);
+    // Its length is all that is looked at later.
+    fsyncSync(to);
   } finally {
     closeSync(from);
-    closeSync(to);
+    if (to !== undefined) closeSync(to);
   }
 }
 
@@ -65,7 +71,7 @@ function readAt(file: number, { offsetBytes, sizeBytes }: { offsetBytes: number;
   const bytes = Buffer.allocUnsafe(sizeBytes);
   let done = 0;
   while (done < sizeBytes) {
-    const read = readSync(file, bytes, done, sizeBytes - done, offsetBytes + done);
+    const read = readSync(file, bytes, done, Math.min(mostAtOnceBytes, sizeBytes - done), offsetBytes + done);
     if (read === 0) throw new Error("the model's file became shorter while it was copied");
     done += read;
   }
@@ -74,5 +80,7 @@ function readAt(file: number, { offsetBytes, sizeBytes }: { offsetBytes: number;
 
 function writeAt(file: number, bytes: Uint8Array, offsetBytes: number): void {
   let done = 0;
-  while (done < bytes.length) done += writeSync(file, bytes, done, bytes.length - done, offsetBytes + done);
+  while (done < bytes.length) {
+    done += writeSync(file, bytes, done, Math.min(mostAtOnceBytes, bytes.length - done), offsetBytes + done);
+  }
 }
