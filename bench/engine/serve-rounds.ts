@@ -17,8 +17,8 @@ export interface EngineSetup {
 
 /**
  * A process of the bench that answers rounds sent to it by HTTP on loopback, one after another. Its flags are
- * `--model-path FILE --slots N --context N [--copy FILE --model-hash SHA256]`. Says `{"ready":true,"port":N}` once the engine that `load` makes is
- * there; ends when its standard input closes.
+ * `--model-path FILE --slots N --context N [--copy FILE --model-hash SHA256]`. Says `{"ready":true,"port":N}` once the
+ * engine that `load` makes is there; ends when its standard input closes.
  */
 export async function serveRounds(
   load: (setup: EngineSetup) => Promise<(round: RoundToRun) => Promise<RoundRun>>,

@@ -3,9 +3,9 @@ import { type Calibration, thresholdFor } from "./calibration.ts";
 import { judgeMargins } from "./judge-check.ts";
 
 /**
- * What a copy of other bits finds is believed up to this share of each bound. Up to the bounds themselves, 18 of 219 close cheats
- * that the file finds would have passed; up to half of them 1, and 54 of 1,250 honest answers are read twice
- * (docs/TRUST.md).
+ * What a copy of other bits finds is believed up to this share of each bound. Up to the bounds themselves, 18 of 219
+ * close cheats that the file finds would have passed; up to half of them 1, and 54 of 1,250 honest answers are read
+ * twice (docs/TRUST.md).
  */
 const believed = 0.5;
 
