@@ -1,4 +1,5 @@
 import { expect, test } from "vitest";
+import { seededRandom } from "../testing/seeded-random.ts";
 import { borderDistances } from "./border-distance.ts";
 import { type Candidate, type DecodingRules, rankCandidates } from "./ranked-candidates.ts";
 
@@ -33,17 +34,6 @@ test.each<[guarantee: string, rules: Rules, distances: number[]]>([
   expect(found).toEqual(distances.map((each) => (Number.isFinite(each) ? expect.closeTo(each, 2) : each)));
 });
 
-/** Numbers from 0 up to 1, by xorshift. */
-function seeded(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state ^= state << 13;
-    state ^= state >>> 17;
-    state ^= state << 5;
-    return (state >>> 0) / 2 ** 32;
-  };
-}
-
 const rules = (random: () => number): DecodingRules => ({
   ...{ temperature: 0, frequencyPenalty: 0, presencePenalty: 0, seed: 1 },
   topP: random() < 0.2 ? 1 : 0.05 + 0.94 * random(),
@@ -52,7 +42,7 @@ const rules = (random: () => number): DecodingRules => ({
 });
 
 test("whatever rounding does to each logit, none changes sides that is further from the border than twice that", () => {
-  const random = seeded(11);
+  const random = seededRandom(11);
   const place = { counts: new Map<number, number>(), position: 0 };
   let moved = 0;
   for (let trial = 0; trial < 4_000; trial++) {

@@ -36,9 +36,10 @@ function topPDistances(logits: readonly number[], topP: number): number[] {
   for (const [at, weight] of weights.entries()) sums.push((sums[at] ?? 0) + weight);
   const total = sums.at(-1) ?? 0;
   const beyond = (sum: number) => logOdds(sum / total) - logOdds(topP);
+  const beyondAt = sums.map(beyond);
   return logits.map((logit, at) => {
-    if (beyond(sums[at] ?? 0) >= 0) {
-      const ways = logits.slice(0, at + 1).map((other, place) => Math.max(other - logit, beyond(sums[place] ?? 0)));
+    if ((beyondAt[at] ?? 0) >= 0) {
+      const ways = logits.slice(0, at + 1).map((other, place) => Math.max(other - logit, beyondAt[place] ?? 0));
       return Math.min(...ways);
     }
     // Those of a later place come before it, and it is not before itself.

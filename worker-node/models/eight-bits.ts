@@ -3,8 +3,9 @@ import { ggufTensorTypes } from "./gguf-format.ts";
 
 /** Weights of one block, in all formats here. */
 const blockWeights = 32;
-/** Q8_0: a scale as float16, then 32 whole numbers. */
-export const q8_0 = { type: 8, blockBytes: 34 } as const;
+/** Number of Q8_0 in a GGUF: a scale as float16, then 32 whole numbers. */
+export const q8_0 = 8;
+const bytesOfBlock = (type: number): number => ggufTensorTypes.get(type)?.blockBytes ?? Number.NaN;
 
 /**
  * Formats with an offset, by their numbers in a GGUF, of which llama.cpp has no kernel that multiplies many tokens at once
@@ -22,12 +23,12 @@ export const offsetFormats: ReadonlyMap<number, { bits: 4 | 5 }> = new Map([
  */
 export function toEightBits(blocks: Uint8Array, type: number): Uint8Array {
   const bits = offsetFormats.get(type)?.bits;
-  const sourceBytes = ggufTensorTypes.get(type)?.blockBytes ?? Number.NaN;
+  const [sourceBytes, targetBytes] = [bytesOfBlock(type), bytesOfBlock(q8_0)];
   const count = blocks.length / sourceBytes;
   if (bits === undefined) throw new RangeError(`type ${type} is no format with an offset`);
   if (!Number.isInteger(count)) throw new RangeError(`${blocks.length} bytes are no blocks of ${sourceBytes}`);
   const source = new DataView(blocks.buffer, blocks.byteOffset, blocks.length);
-  const result = new Uint8Array(count * q8_0.blockBytes);
+  const result = new Uint8Array(count * targetBytes);
   const target = new DataView(result.buffer);
   const levels = new Int8Array(blockWeights);
   const codes = new Uint8Array(blockWeights);
@@ -45,12 +46,16 @@ export function toEightBits(blocks: Uint8Array, type: number): Uint8Array {
     const perStep = step === 0 ? 0 : Math.fround(1 / step);
     for (let code = lowest; code <= highest; code++) levels[code] = roundAway(Math.fround(weightOf(code) * perStep));
     steps[block] = step;
-    const to = block * q8_0.blockBytes + 2;
+    const to = block * targetBytes + 2;
     for (let index = 0; index < blockWeights; index++) target.setInt8(to + index, levels[codes[index] ?? 0] ?? 0);
   }
-  for (const [block, scale] of toFloat16(steps).entries()) target.setUint16(block * q8_0.blockBytes, scale, true);
+  for (const [block, scale] of toFloat16(steps).entries()) target.setUint16(block * targetBytes, scale, true);
   return result;
 }
+
+/** Bytes that {@link toEightBits} makes of so many. */
+export const eightBitsBytes = (sizeBytes: number, type: number): number =>
+  (sizeBytes / bytesOfBlock(type)) * bytesOfBlock(q8_0);
 
 /** The low four bits of 32 codes stand in 16 bytes, the first half's low; a fifth bit of each in 32 bits before them. */
 function readCodes(codes: Uint8Array, { source, from, bits }: { source: DataView; from: number; bits: 4 | 5 }): void {

@@ -1,5 +1,5 @@
 import { closeSync, fsyncSync, ftruncateSync, openSync, readSync, writeSync } from "node:fs";
-import { offsetFormats, q8_0, toEightBits } from "./eight-bits.ts";
+import { eightBitsBytes, offsetFormats, q8_0, toEightBits } from "./eight-bits.ts";
 import { type GgufHeader, type GgufHeaderTensor, readGgufHeader } from "./gguf-header.ts";
 
 /** Node reads and writes no more than 2 GiB at once. */
@@ -38,7 +38,7 @@ export function writeReadingCopy({ source, target }: { source: string; target: s
       const bytes = readAt(from, { offsetBytes, sizeBytes });
       const isSlow = offsetFormats.has(type);
       writeAt(to, isSlow ? toEightBits(bytes, type) : bytes, dataStartBytes + startBytes);
-      if (isSlow) start.writeUInt32LE(q8_0.type, typeAtBytes);
+      if (isSlow) start.writeUInt32LE(q8_0, typeAtBytes);
       start.writeBigUInt64LE(BigInt(startBytes), typeAtBytes + 4);
     }
     writeAt(to, start, 0);
@@ -61,10 +61,8 @@ function layoutOf({ tensors, dataStartBytes, alignmentBytes }: GgufHeader) {
   return { places, sizeBytes: dataStartBytes + next };
 }
 
-function copiedBytes({ type, shape, sizeBytes = 0 }: GgufHeaderTensor): number {
-  if (!offsetFormats.has(type)) return sizeBytes;
-  const weights = shape.reduce((product, length) => product * length, 1);
-  return (weights / 32) * q8_0.blockBytes;
+function copiedBytes({ type, sizeBytes = 0 }: GgufHeaderTensor): number {
+  return offsetFormats.has(type) ? eightBitsBytes(sizeBytes, type) : sizeBytes;
 }
 
 function readAt(file: number, { offsetBytes, sizeBytes }: { offsetBytes: number; sizeBytes: number }): Buffer {
